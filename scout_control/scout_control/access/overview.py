@@ -30,11 +30,11 @@ def status(
 
     Raises:
         NotFoundError: There is no such project or dataset that the person may see.
-        SettingsError: More of the history is asked for than can be had.
+        SettingsError: The history is longer than it may be.
     """
     if not 0 <= history <= MOST_HISTORY:
         raise SettingsError(
-            f"A history of {history} runs is not possible.", f"Choose 0 to {MOST_HISTORY}."
+            "A history of this length is not possible.", f"Choose 0 to {MOST_HISTORY}."
         )
     with auth.reading() as (session, viewer):
         if project is not None:

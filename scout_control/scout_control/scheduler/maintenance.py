@@ -307,7 +307,7 @@ def _end_login(installation: Installation, dataset: Dataset) -> bool:
 
 
 def purge(installation: Installation, now: datetime) -> None:
-    """Delete old runs, logs, audit events, jobs, requests, and sessions that ended."""
+    """Delete old runs, logs, events, jobs, queries, keys of requests, and ended sessions."""
     with installation.store.begin() as session:
         run_logs.purge(session, now - expiry.LOG_RETENTION)
         runs.purge(session, now - expiry.HISTORY_RETENTION)

@@ -50,7 +50,7 @@ class Address(Body):
     test: bool = Field(default=True, description="Log in before it is stored.")
 
     def parts(self) -> dict[str, Any] | None:
-        """Return the parts that are given; None if there is none."""
+        """Return the parts that are given; None without any."""
         found = {name: getattr(self, name) for name in PARTS}
         return {name: value for name, value in found.items() if value is not None} or None
 

@@ -139,7 +139,7 @@ class RunDocument(BaseModel):
 
 
 class Done(BaseModel):
-    """What was asked for is done."""
+    """The request was carried out."""
 
     success: bool = True
 

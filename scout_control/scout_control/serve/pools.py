@@ -1,7 +1,7 @@
 """Which threads answer: many for what is quick, few for what waits for other servers.
 
 The store is synchronous, so each request has a thread while it is answered. What may take seconds
-(a query, a test at a source, a drop) has threads of its own, lest it keep the others from being
+(a query, a test at a source, a drop) has its own threads, lest it keep the others from being
 answered; when too many wait for these, the next is told to come back.
 """
 

@@ -27,7 +27,7 @@ def health() -> Probe:
 
 
 def ready(request: Request, response: Response) -> Probe:
-    """Tell whether the store can be reached, and has the version of this program."""
+    """Answer whether the store can be reached, and has the version of this program."""
     scout: Scout = request.app.state.scout
     try:
         scout.installation.store.check_version()

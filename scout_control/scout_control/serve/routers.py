@@ -1,4 +1,4 @@
-"""All routers; each noun has one in a module of its own."""
+"""All routers; each noun has one in its own module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live events of a run: who follows is asked again each time whether they may."""
+"""Live events of a run: the permission is checked before each of them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Streams:
         """Take a place for a stream.
 
         Raises:
-            BusyError: There is none left.
+            BusyError: All are taken.
         """
         with self._lock:
             if self._by_person[person] >= MOST_OF_PERSON or self._by_person.total() >= MOST:

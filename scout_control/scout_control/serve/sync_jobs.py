@@ -78,7 +78,7 @@ async def follow_run(events: Events) -> AsyncIterator[ServerSentEvent]:
     """Follow a run until it ends: `run`, `log`, and at last `end`; or `error`.
 
     `run` has the run as it is, when that has changed; `log` a line of its log. A stream ends after
-    ten minutes; a browser then goes on where it was, by `Last-Event-ID`.
+    ten minutes; a browser then continues where it was, by `Last-Event-ID`.
     """
     async for event in events:
         yield event

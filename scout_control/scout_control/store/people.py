@@ -97,9 +97,13 @@ def find_subject(session: Session, issuer: str, subject: str) -> Person | None:
 
 def record_use(session: Session, token_id: uuid.UUID, now: datetime) -> None:
     """Record that a token was used, unless that was recorded a moment ago."""
+    known = session.get(Token, token_id)  # which is not read again
+    earliest = now - access_tokens.USE_RECORDED_EVERY
+    if known is not None and known.last_used_at is not None and known.last_used_at >= earliest:
+        return
     is_due = or_(
         Token.last_used_at.is_(None),
-        Token.last_used_at < now - access_tokens.USE_RECORDED_EVERY,
+        Token.last_used_at < earliest,
     )
     session.execute(
         update(Token)

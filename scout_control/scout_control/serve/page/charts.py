@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from scout_control.api.views import Run
 
 WIDTH, HEIGHT = 600, 120
-MOST_RUNS = 40
+MOST_RUNS, FEWEST_PLACES = 40, 12
+"""Of a few runs, the columns are not as wide as the picture."""
 FAILED = frozenset({"failed", "cancelled"})
 
 
@@ -67,7 +68,7 @@ def _chart(
         return None
     values = [value for _, value in found]
     most = max(values) or 1  # of the picture
-    step = WIDTH / len(found)
+    step = WIDTH / max(len(found), FEWEST_PLACES)
     columns = tuple(
         Column(
             x=round(place * step, 2),

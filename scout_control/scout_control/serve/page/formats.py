@@ -48,7 +48,8 @@ def cell(value: Any) -> str:
     """Return a value of a row, shortened; null is empty."""
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(to_json_value(value), ensure_ascii=False)
+    plain = to_json_value(value)
+    text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
     return text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + "\N{HORIZONTAL ELLIPSIS}"
 
 

@@ -1,4 +1,4 @@
-"""What people asked for through other surfaces than the shell: queries, and keys of requests."""
+"""Requests of people through other surfaces than the shell: queries, and keys of requests."""
 
 from __future__ import annotations
 

@@ -1,22 +1,33 @@
-"""schemathesis over the OpenAPI document for one role: what each response must be.
+"""schemathesis over the OpenAPI document for each role: no internal error, no foreign row.
 
-Half of the names in addresses and bodies are those of real objects, own and foreign: with invented
-names alone, nearly everything is answered with 404.
+Each response must be as the document says, and have no row of a project that the role has nothing
+to do with. `make test` tries each operation once. Half of the names in addresses and bodies are
+those of real objects, own and foreign: with invented names alone, nearly everything is answered
+with 404.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
+import psycopg2
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS
 from schemathesis.core.failures import FailureGroup
+
+from benchmarks.control.__main__ import project_without_dbt
+from benchmarks.control.installation import Installation, installed
+from benchmarks.rest_load import say, served
 
 WANTED = (
     "not_a_server_error",
@@ -59,14 +70,14 @@ class Fuzz:
     left_out: Collection[str] = ()
     """Operations that are not tried."""
 
-    def run(self) -> Report:
-        """Try out every operation, and return what came of it."""
+    def run(self, every: int = 1) -> Report:
+        """Try out every operation, or every second one and so on; return what came of it."""
         report = Report()
         session = requests.Session()
         document = session.get(f"{self.address}/api/openapi.json", timeout=SECONDS).json()
         schema = schemathesis.openapi.from_dict(document)
         schema.config.update(base_url=self.address)
-        for found in schema.get_all_operations():
+        for found in islice(schema.get_all_operations(), 0, None, every):
             operation = found.ok()
             name = operation.definition.raw["operationId"]
             if name not in self.left_out:
@@ -137,9 +148,40 @@ def names_of(scout: Any) -> dict[str, list[str]]:
         "connection": [each.name for each in scout.connections.list()],
         "run": [each.run_id for each in scout.runs.list()],
         "person": [each.id for each in scout.people.list()],
-        "table": ["things"],
+        "table": ["things", "groups"],
     }
     return {name: names for name, names in found.items() if names}
+
+
+CANARIES = {"river": "canary-river", "lake": "canary-lake"}
+"""What only the rows of a project have."""
+LEFT_OUT = frozenset({"members.add", "people.update", "people.remove"})
+"""These change what other roles see."""
+PEOPLE: Mapping[str, tuple[str | None, Collection[str]]] = {
+    "anonymous": (None, tuple(CANARIES.values())),
+    "stranger": ("finn", tuple(CANARIES.values())),
+    "connection manager": ("eve", tuple(CANARIES.values())),
+    "read token": ("reader", ("canary-lake",)),
+    "member": ("ben", ("canary-lake",)),
+    "project admin": ("ann", ("canary-lake",)),
+    "operator": ("dan", ()),
+}
+"""By role: who has it, and what they must not see. The operator, who removes things, is last."""
+
+
+def add_people(scout: Any) -> dict[str | None, str | None]:
+    """Add someone for each role to an installation with two projects; return their tokens."""
+    roles = {"dan": ["operator"], "eve": ["manage_database_connections"]}
+    for person in ("ann", "ben", "cara", "dan", "eve", "finn"):
+        scout.people.add(person, roles=roles.get(person, ()))
+    for project, person, role in (
+        ("river", "ann", "admin"),
+        ("river", "ben", "member"),
+        ("lake", "cara", "admin"),
+    ):
+        scout.members.add(project, person, role=role)
+    tokens = {each.id: scout.tokens.create(each.id).token for each in scout.people.list()}
+    return {None: None, **tokens, "reader": scout.tokens.create("ann", scope="read").token}
 
 
 def summary(reports: Mapping[str, Report]) -> Iterator[str]:
@@ -155,3 +197,46 @@ def summary(reports: Mapping[str, Report]) -> Iterator[str]:
         other = report.requests - sum(named) - server
         numbers = (report.requests, *named, other, server, len(report.failures))
         yield f"| {role} | " + " | ".join(f"{each:,}" for each in numbers) + " |"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--examples", type=int, default=20, help="of each operation and role")
+    chosen = options.parse_args()
+    with project_without_dbt() as project, installed(project, cases=4, forms=2) as installation:
+        scout = installation.scout
+        for name, canary in CANARIES.items():
+            _load(installation, name, canary)
+        tokens = add_people(scout)
+        reports = {}
+        with served(installation) as (port, _):
+            for role, (person, canaries) in PEOPLE.items():
+                known = names_of(scout)
+                address, token = f"http://127.0.0.1:{port}", tokens[person]
+                fuzz = Fuzz(address, token, known, canaries, chosen.examples, LEFT_OUT)
+                reports[role] = fuzz.run()
+        say("\n".join(summary(reports)))
+        failures = sorted({each for report in reports.values() for each in report.failures})
+        say("\n".join(failures) or "No failure.")
+        sys.exit(bool(failures))
+
+
+def _load(installation: Installation, project: str, canary: str) -> None:
+    """Load a project whose rows have its canary."""
+    scout, sandbox = installation.scout, installation.sandbox
+    login = {"username": sandbox.username, "api_key": sandbox.api_key}
+    config = {"domain": sandbox.domain, "datasets": ["groups"]}
+    scout.projects.create(project)
+    scout.sources.add(project, "tap-commcare", base_url=sandbox.url, config=config)
+    scout.links.add(project, project, mode="project")
+    scout.credentials.save(project, "api_key", login, project=project)
+    dataset = scout.datasets.ensure(project, project)
+    if scout.run(dataset.id).status != "completed":
+        sys.exit(f"{project} could not be loaded.")
+    with closing(psycopg2.connect(installation.url)) as connection, connection.cursor() as cursor:
+        cursor.execute(f'UPDATE "{dataset.schema}".groups SET name = %s', (canary,))
+        connection.commit()
+
+
+if __name__ == "__main__":
+    main()
