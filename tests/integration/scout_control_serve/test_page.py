@@ -202,3 +202,38 @@ def test_of_a_long_log_the_lines_around_the_first_error_are_shown(count, first, 
 
     assert (shown[0][0], shown[-1][0]) == places
     assert shown[0][1] == str(places[0])
+
+
+def test_a_project_is_shown_to_its_members_with_the_trail_for_admins(people, dataset):
+    shown = people["ann"].get("/projects/river/")
+
+    assert shown.status_code == 200
+    for part in ("Project-level account", dataset.path, "Latest events", "Add a member"):
+        assert part in shown.text
+    assert "river" in people["ann"].get("/projects/").text
+    assert people["nora"].get("/projects/river/").status_code == 404
+    assert "river" not in people["nora"].get("/projects/").text
+
+
+def test_members_are_added_and_removed_by_who_may(shared_installation, people):
+    ann, nora, scout = people["ann"], people["nora"], shared_installation.scout
+    scout.people.add("mia")
+    path, form = "/projects/river/members/", {"person": "mia", "role": "member"}
+
+    assert nora.post(path, csrf_token=token_of(nora), **form).status_code == 404
+    assert ann.post(path, csrf_token=token_of(ann), **form).status_code == 303
+    assert scout.members.show("river", "mia").role == "member"
+    assert ann.post(path, csrf_token=token_of(ann), **form).status_code == 409
+    ann.post(f"{path}remove/", csrf_token=token_of(ann), person="mia")
+    assert [each.person for each in scout.members.list("river")] == ["ann"]
+
+
+def test_the_page_of_operators_is_for_them_alone(people, dataset):
+    shown = people["olga"].get("/operator/")
+
+    assert shown.status_code == 200
+    for part in ("Queue", "Needs attention", "Due", "Expires in the next round"):
+        assert part in shown.text
+    assert 'href="/operator/"' not in people["ann"].get("/").text
+    for person in ("ann", "nora"):
+        assert people[person].get("/operator/").status_code in {403, 404}

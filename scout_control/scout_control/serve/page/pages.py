@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.staticfiles import StaticFiles
 
-from scout_control.serve.page import connect, data_sources, dataset, errors, sign_in
+from scout_control.serve.page import (
+    connect,
+    data_sources,
+    dataset,
+    errors,
+    operator,
+    project,
+    sign_in,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.responses import Response
 
-ROUTERS = (sign_in.router, data_sources.router, connect.router, dataset.router)
+ROUTERS = tuple(
+    each.router for each in (sign_in, data_sources, connect, dataset, project, operator)
+)
 
 
 class _Files(StaticFiles):

@@ -36,6 +36,11 @@ class Visit:
         return form_token(self.secret)
 
     @property
+    def is_operator(self) -> bool:
+        """Whether the page of operators is for them."""
+        return self.access.may("would_expire")
+
+    @property
     def person(self) -> str:
         """The id of the person."""
         return self.access.identity.person
