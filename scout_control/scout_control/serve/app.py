@@ -47,7 +47,7 @@ def create_app(scout: Scout) -> FastAPI:
     )
     app.state.scout = scout
     app.state.streams = Streams()
-    scout.installation.store.allow(pools.CONNECTIONS)
+    scout.installation.store.allow(pools.THREADS)
     # A page of another host that is resolved to this address must not reach it (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
     app.add_middleware(HttpRules)
