@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-QUICK, SLOW = 8, 6
-"""Threads of each kind: with 4 to 40 quick ones, two cores answer equally many requests."""
+QUICK, SLOW = 16, 6
+"""Threads of each kind. On two busy cores, 16 quick ones answer half as many requests again as 8,
+and 40 hardly more than 16 (``make bench ARGS=rest_load``)."""
 MOST_WAITING = 64
 THREADS = QUICK + SLOW
 Result = TypeVar("Result")
