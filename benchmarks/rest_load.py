@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -30,6 +31,7 @@ PROJECTS = 20
 BASE = "/api/datasources"
 READY = "Serving "
 SAMPLES = 12
+READS = ("datasets", "dataset", "sync-jobs", "credentials", "project-sources", "projects")
 
 
 @dataclass
@@ -83,21 +85,18 @@ async def look(session: Session, until: float, pause: float, rng: random.Random)
     try:
         if pause:
             await asyncio.sleep(rng.uniform(0, pause * 4))  # not all at the same moment
-        while time.monotonic() < until:
-            found = await session.get("datasets", "/datasets/")
-            for each in found.get("items", ())[:1]:
-                await _paused(pause, rng)
-                await session.get("dataset", f"/datasets/{each['id']}/")
-            for what in ("sync-jobs", "credentials", "project-sources", "projects"):
-                await _paused(pause, rng)
-                await session.get(what, f"/{what}/?limit=20")
+        dataset = None
+        for what in itertools.cycle(READS):
+            if time.monotonic() >= until:
+                return
+            path = f"/datasets/{dataset}/" if what == "dataset" else f"/{what}/?limit=20"
+            found = await session.get(what, path)
+            if what == "datasets":
+                dataset = found["items"][0]["id"]
+            if pause:
+                await asyncio.sleep(rng.uniform(pause / 2, pause * 3 / 2))
     finally:
         session.close()
-
-
-async def _paused(pause: float, rng: random.Random) -> None:
-    if pause:
-        await asyncio.sleep(rng.uniform(pause / 2, pause * 3 / 2))
 
 
 @contextmanager

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from scout_control.access.authorization import Authorizer
 
 LONGEST_KEY = 255
+LONGEST_WAIT_SECONDS = 10
+"""For another request with the same key."""
 UNFINISHED = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 
 
@@ -161,7 +163,7 @@ class Runs:
         digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()
         store, person = self._auth.scout.installation.store, self._auth.identity.person
         name = hashlib.sha256(f"{person}\0{key}".encode()).hexdigest()
-        with exclusive(store, f"scout request {name}"):
+        with exclusive(store, f"scout request {name}", LONGEST_WAIT_SECONDS):
             with store.begin() as session:
                 found = requests.find_key(session, person, key, datetime.now(UTC))
             if found is None:

@@ -50,7 +50,7 @@ def create_app(scout: Scout, hosting: Hosting | None = None) -> FastAPI:
     app.state.scout = scout
     app.state.hosting = hosting = hosting or Hosting()
     app.state.streams = Streams()
-    scout.installation.store.allow(pools.CONNECTIONS)
+    scout.installation.store.allow(pools.THREADS)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosting.names, www_redirect=False)
     app.add_middleware(Protection)
     app.add_middleware(HttpRules)

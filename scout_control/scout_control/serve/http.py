@@ -43,6 +43,8 @@ class HttpRules:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # as GET; the server sends no body for it
+            scope = {**scope, "method": "GET"}
         headers = dict(scope["headers"])
         reply = _Reply(send, scope["method"], headers.get(b"if-none-match", b"").decode("latin-1"))
         if (problem := _find_problem(scope, headers)) is not None:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-QUICK, SLOW = 12, 8
-"""Threads of each kind. See benchmarks/control: more do not make two cores faster."""
+QUICK, SLOW = 16, 6
+"""Threads of each kind. On two busy cores, 16 quick ones answer half as many requests again as 8,
+and 40 hardly more than 16 (``make bench ARGS=rest_load``)."""
 MOST_WAITING = 64
-CONNECTIONS = 2 * (QUICK + SLOW)
-"""To the store: one for each thread, and one for the lock of a change."""
+THREADS = QUICK + SLOW
 Result = TypeVar("Result")
 
 

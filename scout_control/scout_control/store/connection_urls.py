@@ -6,6 +6,7 @@ or refused with the reason: one that was lost silently could weaken how a server
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ DEFAULT_PORT = 5432
 LARGEST_PORT = 65_535
 SCHEME = re.compile(r"\Apostgres(?:ql)?(?:\+\w+)?(?=://)")
 SOCKET = re.compile(r"[/@]")  # how a directory of Unix sockets, or an abstract one, begins
+HOST_NAME = re.compile(r"[\w.-]+")
 SSLMODE = "sslmode"
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir")
 SYSTEM = "system"
@@ -159,11 +161,18 @@ def of_parts(parts: Mapping[str, Any]) -> ConnectionUrl:
         sslmode=parts.get("sslmode"),
         parameters=parts.get("parameters") or {},
     )
-    found = parse(url.compose())
-    # What a host may hold ends where libpq reads it to end: no part is taken for another.
-    if (found.user, found.password, found.database) != (url.user, url.password, url.database):
-        raise _not_a_url()
-    return found
+    if not SOCKET.match(url.host) and not all(map(_is_host, url.host.split(","))):
+        raise SettingsError("The host is neither a name nor an address.", "Correct it.")
+    return parse(url.compose())
+
+
+def _is_host(text: str) -> bool:
+    if HOST_NAME.fullmatch(text):
+        return True
+    try:
+        return bool(ipaddress.IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def check_parameters(parameters: Mapping[str, str]) -> None:

@@ -36,7 +36,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = _make_engine(url, CONNECTIONS)
+        self.engine = _make_engine(url, KEPT_CONNECTIONS, CONNECTIONS)
         os.register_at_fork(after_in_child=partial(_forget_parent_connections, ref(self)))
         self._is_version_checked = False
 
@@ -73,10 +73,13 @@ class Store:
         with self.begin_at_any_version() as session:
             version.check(session.scalar(VERSION_OF_STORE))
 
-    def allow(self, connections: int) -> None:
-        """Allow this many connections at a time: before several threads use the store."""
+    def allow(self, threads: int) -> None:
+        """Keep a connection for each of these threads, and allow a second one for a lock.
+
+        Connections beyond those that are kept are made and closed for each transaction.
+        """
         self.engine.dispose()
-        self.engine = _make_engine(self.url, connections)
+        self.engine = _make_engine(self.url, threads, 2 * threads)
 
     @contextmanager
     def begin_at_any_version(self) -> Iterator[Session]:
@@ -103,7 +106,7 @@ class Store:
         self.engine.dispose()
 
 
-def _make_engine(url: str, connections: int) -> Engine:
+def _make_engine(url: str, kept: int, most: int) -> Engine:
     parsed = sqlalchemy_url(url)
     # SQLAlchemy does not percent-decode the database name of a URL; libpq does.
     name = {"dbname": unquote(parsed.database)} if parsed.database else {}
@@ -117,8 +120,8 @@ def _make_engine(url: str, connections: int) -> Engine:
             "options": f"{given} {session_settings.options(session_settings.STORE)}",
         },
         pool_pre_ping=True,
-        pool_size=KEPT_CONNECTIONS,
-        max_overflow=max(0, connections - KEPT_CONNECTIONS),
+        pool_size=kept,
+        max_overflow=most - kept,
         use_native_hstore=False,
     )
     event.listen(engine, "do_connect", _connect)

@@ -91,6 +91,12 @@ def test_a_path_is_answered_with_and_without_its_last_slash(place, path):
         assert (answer.status_code, answer.history) == (200, []), answer.text
 
 
+def test_head_is_answered_as_get_without_a_body(place):
+    for path in ("/health", "datasets", f"datasets/{place.river.id}"):
+        answer = place["ann"]("HEAD", path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_no_response_is_stored_or_says_which_server_it_is(place):
     for client, path in ((place["ann"], "datasets"), (place[None], "datasets"), (place[None], "x")):
         headers = client("GET", path).headers

@@ -38,6 +38,8 @@ STATEMENTS = (
     )""",
     "CREATE INDEX idempotency_keys_run_id_idx ON scout_control.idempotency_keys (run_id)",
     "CREATE INDEX idempotency_keys_made ON scout_control.idempotency_keys (created_at)",
+    # Lists of all runs that someone may see are in the order of time.
+    "CREATE INDEX runs_newest ON scout_control.runs (created_at DESC, id DESC)",
     *(f"REVOKE ALL ON scout_control.{table} FROM PUBLIC" for table in TABLES),
     *(
         f"ALTER TABLE scout_control.{table} ALTER COLUMN {column} SET STATISTICS 0"
