@@ -1,6 +1,6 @@
 """How far a run is, for people: lines with counts, rate and remaining time. Pure.
 
-A page is rendered anew each time, so the rate is that of the whole load so far.
+A page is rendered again each time, so the rate is that of the whole load so far.
 """
 
 from __future__ import annotations

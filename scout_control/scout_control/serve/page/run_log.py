@@ -14,7 +14,7 @@ FAILING = frozenset({"error", "critical"})
 
 
 def first_failing(lines: Sequence[LogLine]) -> int | None:
-    """Return the place of the first line of an error; None if there is none."""
+    """Return the place of the first line of an error; None without one."""
     return next((place for place, each in enumerate(lines) if each.level in FAILING), None)
 
 
