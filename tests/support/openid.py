@@ -70,7 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
             }
             self._send(200, found | provider.changes.get("metadata", {}))
         elif path == "/keys":
-            self._send(200, {"keys": [provider.key.as_dict(private=False)]})
+            keys = provider.changes.get("keys") or [provider.key.as_dict(private=False)]
+            self._send(200, {"keys": keys})
         else:
             self._send(404, {})
 

@@ -78,7 +78,7 @@ def attempts_of(installation: Installation) -> Attempts:
 
 
 def _identify(installation: Installation, token: str) -> Identity:
-    if installation.settings.openid is not None and not token.startswith(access_tokens.PREFIX):
+    if installation.settings.openid is not None and provider_tokens.looks_like(token):
         return _of_provider(installation, token)
     return _of_token(installation, token)
 

@@ -204,3 +204,9 @@ def test_an_id_token_belongs_to_the_sign_in_that_began_here(claims, reason):
     else:
         with pytest.raises(InvalidTokenError, match=reason):
             verify()
+
+
+def test_a_token_of_this_installation_never_looks_like_one_of_the_provider():
+    assert provider_tokens.looks_like(signed())
+    assert not provider_tokens.looks_like("scout_" + "A-_" * 14)
+    assert not provider_tokens.looks_like("a.b." + "c" * 20_000)
