@@ -25,17 +25,17 @@ def test_a_stream_has_its_count_rate_and_remaining_time():
 
     assert bar.text == "Loading cases 450 of 1,200"
     assert (bar.value, bar.most) == (450, 1200)
-    assert bar.remark == "45 rows/s, 17 s left"
+    assert bar.remark == "45/s, 17 s left"
 
 
 @pytest.mark.parametrize(
     ("seconds", "stream", "text", "remark"),
     [
-        (10, counts(450), "Loading cases 450", "45 rows/s"),
+        (10, counts(450), "Loading cases 450", "45/s"),
         (1, counts(450, 0, 1200), "Loading cases 450 of 1,200", ""),
         (0, counts(0, 0, 1200), "Loading cases 0 of 1,200", ""),
         (10, counts(1200, 1200, 1200), "Loading cases 1,200 of 1,200", ""),
-        (10, counts(1300, 100, 1200), "Loading cases 100", "10 rows/s"),
+        (10, counts(1300, 100, 1200), "Loading cases 100", "10/s"),
     ],
 )
 def test_what_is_not_known_is_not_shown(seconds, stream, text, remark):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scout_control.api.progress_bars import duration
+from scout_control.rules.wording import counted
 from scout_control.serve.page import formats
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _chart(
         for place, (run, value) in enumerate(found)
     )
     summary = (
-        f"{title}, {len(found)} runs: from {text(min(values))} to {text(max(values))}, "
+        f"{title}, {counted(len(found), 'run')}: from {text(min(values))} to {text(max(values))}, "
         f"the latest {text(values[-1])}."
     )
     return Chart(title=title, summary=summary, columns=columns, most=text(max(values)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from scout_control.api.progress_bars import duration
 from scout_control.rules.json_values import to_json_value
+from scout_control.rules.wording import counted
 
 LONGEST_CELL = 300
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
@@ -23,8 +24,7 @@ def period(seconds: float) -> str:
     """Return a length of time in its largest unit."""
     for name, length in UNITS:
         if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {name}{'' if count == 1 else 's'}"
+            return counted(int(seconds // length), name)
     return f"{max(int(seconds), 0)} s"
 
 
@@ -63,5 +63,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago,
     "moment": moment,
     "cell": cell,
+    "counted": counted,
     "duration": duration,
 }

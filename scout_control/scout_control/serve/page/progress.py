@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api.progress_bars import duration
 from scout_control.rules.statuses import STAGES, Phase, Stage
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,10 @@ def _streams(run: Mapping[str, Any], activity: Mapping[str, Any]) -> tuple[Bar, 
         return tuple(found)
     rest = sum(each.value for each in found[MOST_STREAMS:])
     more = len(found) - MOST_STREAMS
-    return (*found[:MOST_STREAMS], Bar(text=f"{more} more: {rest:,} rows", value=rest, most=None))
+    return (
+        *found[:MOST_STREAMS],
+        Bar(text=f"{more} more: {counted(rest, 'row')}", value=rest, most=None),
+    )
 
 
 def _stream(name: str, counts: Mapping[str, Any], seconds: float) -> Bar:
@@ -89,7 +93,7 @@ def _stream(name: str, counts: Mapping[str, Any], seconds: float) -> Bar:
     remark = ""
     if is_moving:
         rate = shown / seconds
-        remark = f"{rate:,.0f} rows/s"
+        remark = f"{rate:,.0f}/s"
         if total:
             remark += f", {duration((total - shown) / rate)} left"
     return Bar(text=text, value=shown, most=total, remark=remark)
