@@ -12,7 +12,7 @@ import pytest
 import requests
 from scout_control.access.access import Access
 from scout_control.access.identity import Identity
-from scout_control.rules.permissions import Scope
+from scout_control.rules.permissions import Decision, Relation, Role, Scope, decide
 from scout_control.serve import run_events
 from support.rest import Client, serving
 
@@ -325,6 +325,138 @@ def test_people_members_and_tokens_are_managed(place):
     assert len(trail["items"]) == 2
     assert place["ann"].get(f"audit?project=river&after={trail['next']}")["items"]
     assert place["ann"]("GET", "audit").status_code == 404
+
+
+OF_PROJECT = {
+    "projects/{project}": "projects.show",
+    "projects/{project}/belongings": "projects.belongings",
+    "search-path?project={project}": "datasets.search_path",
+    "audit?limit=1&project={project}": "audit.list",
+    "project-sources/{link}": "links.show",
+    "project-sources?is_active=false&project={project}": "links.unlinked",
+    "credentials/{credential}": "credentials.show",
+    "datasets/{dataset}": "datasets.show",
+    "datasets/{dataset}/status": "status",
+    "datasets/{dataset}/streams": "datasets.describe",
+    "datasets/{dataset}/tables": "models.list",
+    "datasets/{dataset}/schema": "models.describe",
+    "datasets/{dataset}/rows?table=things": "datasets.query",
+    "sync-jobs/{run}": "runs.show",
+    "sync-jobs/{run}/logs": "runs.logs",
+    "sync-jobs/{run}/events": "runs.follow",
+    "sync-jobs/{run}/waiting": "runs.waiting_before",
+}
+OF_INSTALLATION = {
+    "types": "sources.types",
+    "pipelines": "pipelines",
+    "connections": "connections.list",
+    "connections/default": "connections.show",
+    "audit?limit=1": "audit.list",
+    "audit/verify": "audit.verify",
+    "would-expire": "would_expire",
+}
+ANSWERS = {Decision.ALLOWED: 200, Decision.FORBIDDEN: 403, Decision.HIDDEN: 404}
+MEMBERS = {
+    ("ann", "river"): Role.ADMIN,
+    ("reader", "river"): Role.ADMIN,
+    ("ben", "river"): Role.MEMBER,
+    ("cara", "lake"): Role.ADMIN,
+}
+OF_PERSON = {"dan": Role.OPERATOR, "eve": Role.CONNECTIONS}
+
+
+def roles_of(person, *projects):
+    """Return the roles of a person in projects, and in the installation."""
+    found = {MEMBERS.get((person, each)) for each in projects} | {OF_PERSON.get(person)}
+    return {Role.PERSON, *found} - {None}
+
+
+@pytest.mark.parametrize("project", rest_fuzz.CANARIES)
+@pytest.mark.parametrize("person", ["ann", "ben", "cara", "dan", "eve", "finn", "reader"])
+def test_each_role_gets_by_id_what_the_table_of_permissions_says(place, person, project):
+    dataset = place.scout.datasets.list(project=project)[0]
+    names = {
+        "project": project,
+        "dataset": dataset.id,
+        "link": place.scout.links.list(project)[0].id,
+        "credential": place.scout.credentials.list(project=project)[0].id,
+        "run": next(
+            each.run_id
+            for each in place.scout.runs.list(dataset=dataset.id)
+            if each.status == "completed"
+        ),
+    }
+    roles, found, expected = roles_of(person, project), {}, {}
+
+    for path, operation in OF_PROJECT.items():
+        found[path] = place[person]("GET", path.format(**names)).status_code
+        expected[path] = ANSWERS[decide(operation, roles, Relation.PROJECT, Scope.READ)]
+
+    assert found == expected
+
+
+@pytest.mark.parametrize("person", ["ann", "ben", "dan", "eve", "finn", "reader"])
+def test_each_role_gets_of_the_installation_what_the_table_says(place, person):
+    roles, found, expected = roles_of(person, *rest_fuzz.CANARIES), {}, {}
+
+    for path, operation in OF_INSTALLATION.items():
+        found[path] = place[person]("GET", path).status_code
+        expected[path] = ANSWERS[decide(operation, roles, Relation.INSTALLATION, Scope.READ)]
+
+    assert found == expected
+
+
+def test_what_is_hidden_is_answered_like_what_does_not_exist(place):
+    missing = str(uuid.uuid4())
+    link, credential = (
+        place.scout.links.list("lake")[0].id,
+        place.scout.credentials.list(project="lake")[0].id,
+    )
+    for path, hidden in (
+        ("datasets/{}", place.lake.id),
+        ("datasets/{}", place.lake.schema),
+        ("project-sources/{}", link),
+        ("credentials/{}", credential),
+        ("sync-jobs/{}", place.scout.runs.list(dataset=place.lake.id)[0].run_id),
+        ("projects/{}", "lake"),
+    ):
+        answers = [place["ann"]("GET", path.format(name)) for name in (hidden, missing)]
+        assert [each.status_code for each in answers] == [404, 404]
+        assert answers[0].text.replace(hidden, missing) == answers[1].text
+
+
+def test_a_project_is_created_changed_and_removed_by_an_operator(place):
+    dan = place["dan"]
+    made = dan("POST", "projects", {"id": "hill", "name": "Hill"})
+    assert (made.status_code, made.json()["connection"]) == (201, "default")
+    assert dan("POST", "projects", {"id": "hill"}).status_code == 409
+    assert dan("PATCH", "projects/hill", {"name": None}).json()["name"] == "hill"
+    tag = dan("GET", "projects/hill").headers["ETag"]
+    assert dan("DELETE", "projects/hill", If_Match='"other"').status_code == 412
+    assert dan("DELETE", "projects/hill", If_Match=tag).json()["not_revoked"] == []
+    assert dan("GET", "projects/hill").status_code == 404
+    assert place["ann"]("POST", "projects", {"id": "other"}).status_code == 404
+
+
+def test_the_schedule_retention_and_readers_of_a_dataset_are_changed(place):
+    ann, dataset = place["ann"], f"datasets/{place.river.id}"
+    assert ann("POST", f"{dataset}/pause").json()["is_paused"] is True
+    assert ann("POST", f"{dataset}/resume").json()["is_paused"] is False
+    assert ann("PATCH", dataset, {"keep": "30d", "is_paused": True}).json()["keep"] == "30d"
+    reset = ann("PATCH", dataset, {"keep": None, "is_paused": None}).json()
+    assert (reset["keep"], reset["is_paused"]) == ("24h", False)
+    assert ann("PATCH", dataset, {"keep": "never ever"}).status_code == 422
+    assert ann("POST", f"{dataset}/touch").json()["id"] == place.river.id
+    assert ann("POST", f"{dataset}/share", {"roles": []}).json()["readers"] == []
+    url = ann("POST", f"{dataset}/url").json()
+    assert url["password"] in url["url"]
+    assert ann("DELETE", f"{dataset}/url").json() == {"success": True, "was_there": True}
+    assert ann("DELETE", f"{dataset}/url").json()["was_there"] is False
+    for path in ("pause", "touch", "url", "share"):
+        body = {"roles": []} if path == "share" else None
+        assert place["cara"]("POST", f"{dataset}/{path}", body).status_code == 404
+    assert place["ben"]("POST", f"{dataset}/pause").status_code == 403
+    assert place["dan"]("POST", f"{dataset}/url").status_code == 403
 
 
 HOSTILE = {
