@@ -133,7 +133,7 @@ def test_from_nothing_to_a_synced_dataset(scout, settings, sandbox, opened):
         check(opened, "sign-in")
         opened.show(LINK.search("".join(said))[1])
         click(opened, "Become an admin of river")
-        opened.wait_for(f"{TEXT}.includes('not connected')")
+        opened.wait_for(f"!{TEXT}.includes('You are in no project') && {TEXT}.includes('hq')")
         check(opened, "nothing")
         # At HQ: sign in there, and consent.
         click(opened, "Connect")
