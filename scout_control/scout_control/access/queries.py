@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from scout_control.datasets.query import QueryResult
     from scout_control.store.visibility import Viewer
 
+log = logging.getLogger(__name__)
 LONGEST_STATEMENT = 100_000
 """In letters: what the history keeps of a text at most."""
 
@@ -81,8 +83,11 @@ def _record(
         row.error_code = statuses.code(outcome)
     elif outcome is not None:
         row.row_count, row.is_truncated = len(outcome.rows), outcome.is_truncated
-    with auth.scout.installation.store.begin() as session:
-        requests.add_query(session, row)
+    try:
+        with auth.scout.installation.store.begin() as session:
+            requests.add_query(session, row)
+    except ControlError as failure:  # the dataset or the person was removed meanwhile
+        log.warning("query_not_recorded reason=%s", failure.reason)
 
 
 @dataclass(frozen=True)

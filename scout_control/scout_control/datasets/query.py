@@ -26,7 +26,13 @@ from psycopg.types.datetime import (
 from sqlalchemy import select
 
 from scout_control.datasets import query_failures, query_role
-from scout_control.errors import ConflictError, QueryError, ServerError, SettingsError
+from scout_control.errors import (
+    ConflictError,
+    QueryError,
+    ServerError,
+    ServerUnavailableError,
+    SettingsError,
+)
 from scout_control.rules import query_limits, session_settings
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, datasets, lookups
@@ -335,5 +341,7 @@ def _connect(
             f"{lookups.path(dataset)} has no reader role.",
             f"Load it: scout run {quote(lookups.path(dataset))}",
         ) from None
+    except psycopg.OperationalError as error:  # it does not answer, or has no connection left
+        raise ServerUnavailableError.of_postgres(error, error.sqlstate) from None
     except psycopg.Error as error:
         raise ServerError.of_postgres(error, error.sqlstate) from None

@@ -237,7 +237,7 @@ def test_a_dataset_is_read_within_limits_and_queries_are_remembered(place):
     assert ann.get(f"{dataset}/status?history=3")["history"][0]["status"] == "completed"
     latest, *_ = ann.get(f"queries?person=ann&dataset={place.river.id}")["items"]
     assert (latest["row_count"], latest["truncated"], latest["sql"]) == (1, True, None)
-    assert place["cara"].get("queries")["items"] == []
+    assert {each["person"] for each in place["cara"].get("queries")["items"]} <= {"cara"}
     assert place["cara"]("POST", "query", body).status_code == 404
     assert place["dan"]("POST", "query", body).status_code == 403
     assert place["dan"].get("queries")["items"][0]["person"] == "ann"
@@ -549,7 +549,7 @@ def test_a_text_of_queries_is_kept_only_if_the_installation_says_so(place, monke
     latest = place["ann"].get("queries?limit=1")["items"][0]
     assert latest["sql"] == "SELECT 'canary-text'"
     assert place["dan"].get("queries?limit=1")["items"][0]["sql"] is None  # reads no rows
-    assert place["ben"].get("queries?limit=1")["items"] == []
+    assert {each["person"] for each in place["ben"].get("queries")["items"]} <= {"ben"}
 
 
 def test_no_role_gets_an_internal_error_or_a_foreign_row(place):
