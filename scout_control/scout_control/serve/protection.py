@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FOR_PROGRAMS = ("/api/", "/mcp")
+PAGES = frozenset(
+    {
+        *("sign-in", "sign-out", "connect", "accounts", "synced"),
+        *("datasets", "runs", "projects", "operator"),
+    }
+)
+"""The first parts of their paths."""
 PROGRAM_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 # No inline script or style, and nothing from other hosts: what a row holds cannot run.
 PAGE_POLICY = (
@@ -51,7 +58,7 @@ class Protection:
             await send(message)
 
         path = scope["path"]
-        if is_page and not path.endswith("/") and not path.startswith("/static/"):
+        if path.partition("/")[2].partition("/")[0] in PAGES and not path.endswith("/"):
             scope = {**scope, "path": path + "/"}  # both are answered, without a redirect
         client = scope.get("client")
         with coming_from(client[0] if client else ""):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import unescape
 
 import pytest
+from fastapi.routing import iter_route_contexts
 from scout_control.api.views import LogLine
-from scout_control.serve.page import run_log
+from scout_control.serve.page import pages, run_log
 from support.web import served_here
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -237,3 +238,11 @@ def test_the_page_of_operators_is_for_them_alone(people, dataset):
     assert 'href="/operator/"' not in people["ann"].get("/").text
     for person in ("ann", "nora"):
         assert people[person].get("/operator/").status_code in {403, 404}
+
+
+def test_a_path_without_its_last_slash_is_answered_too(people):
+    for router in pages.ROUTERS:
+        for route in iter_route_contexts(router.routes):
+            if "GET" in route.methods and "{" not in route.path and len(route.path) > 1:
+                with_slash = people["ann"].get(route.path).status_code
+                assert people["ann"].get(route.path.rstrip("/")).status_code == with_slash
