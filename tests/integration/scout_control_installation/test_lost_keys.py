@@ -12,7 +12,7 @@ from scout_control.api import doctor, secret_checks
 from scout_control.api.scout import Scout
 from scout_control.datasets import hash_keys
 from scout_control.errors import CredentialRefusedError, SettingsError
-from scout_control.installation import encryption, key_rotation, secret_context
+from scout_control.installation import encryption, key_file, secret_context
 from scout_control.installation.encryption import generate
 from scout_control.installation.settings import Settings
 from scout_control.store import datasets
@@ -39,6 +39,17 @@ class KeyFileSettings(Settings):
     @property
     def key_file(self):
         return self.home / "encryption.keys"
+
+
+@contextmanager
+def with_key_file(installation, *keys):
+    """The installation with a key file that has these keys, the first one first."""
+    settings = KeyFileSettings(**vars(installation.settings) | {"encryption_keys": None})
+    settings.make_home()
+    settings.key_file.unlink(missing_ok=True)
+    key_file.write_new(settings.key_file, list(keys))
+    with Scout(settings) as scout:
+        yield scout, settings.key_file
 
 
 @pytest.fixture
@@ -164,6 +175,39 @@ def test_a_half_rotated_store_is_completed_or_reset_where_it_must(stored):
         assert [each.finding for each in findings(scout)] == ["all 4 decrypt"]
 
 
+def test_rotation_uses_the_new_key_that_a_person_has_put_first_in_the_key_file(stored):
+    old, new = stored.settings.encryption_keys, generate()
+    with with_key_file(stored, new, old) as (scout, file):
+        assert scout.keys.plan_rotation().older_keys == 1
+        done = scout.keys.rotate()
+        assert (done.changed, done.file, done.added_key) == (4, str(file), False)
+        assert file.read_text().split() == [new, old]
+    # As the guide says: what the person has kept a copy of suffices.
+    with with_key_file(stored, new) as (scout, file):
+        scout.init()
+        assert [each.finding for each in findings(scout)] == ["all 4 decrypt"]
+        # Everything has the only key already: now a rotation makes another one, and says so.
+        done = scout.keys.rotate()
+        assert (done.changed, done.added_key, done.removed_keys) == (4, True, 0)
+        added, kept = file.read_text().split()
+        assert kept == new != added
+    with with_keys(stored, added) as scout:
+        assert [each.finding for each in findings(scout)] == ["all 4 decrypt"]
+
+
+def test_old_keys_are_forgotten_only_when_nothing_needs_them(stored):
+    old, new = stored.settings.encryption_keys, generate()
+    with with_key_file(stored, new, generate(), old) as (scout, file):
+        done = scout.keys.rotate(forget_old=True)
+        assert (done.changed, done.added_key, done.removed_keys) == (4, False, 2)
+        assert file.read_text().split() == [new]
+    lost = generate()
+    with with_key_file(stored, lost) as (scout, file):
+        with pytest.raises(SettingsError, match="Nothing was changed"):
+            scout.keys.rotate(forget_old=True)
+        assert file.read_text().split() == [lost]
+
+
 def test_init_makes_anew_what_control_minted_for_itself(stored):
     with stored.scout.installation.store.begin() as session:
         session.add(ServiceLogin(role="scout_meltano_of_before", secrets=b"of a lost key"))
@@ -180,7 +224,7 @@ def test_a_reset_is_in_the_audit_trail_and_rotates_like_a_secret(stored):
         events = scout.audit.list(action="reset")
         assert {each.details["what"] for each in events} == SECRETS
     with with_keys(stored, newer, new) as scout:
-        assert key_rotation.rotate(scout.installation) == 4
+        assert scout.rotate_keys() == 4
         assert len(findings(scout)) == 4
 
 
