@@ -16,7 +16,7 @@ from scout_control.datasets import dataset_drop
 from scout_control.errors import ConflictError
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, lookups, metadata, run_cancellation, runs
-from scout_control.store.datasets import withdraw_consent
+from scout_control.store.datasets import default_keep, withdraw_consent
 from scout_control.store.models import Dataset, ProjectSource, Run
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Links:
             return [lookups.path(each) for each in rows]
 
     def remove(self, project: str, source: str, *, drop: bool = False) -> None:
-        """Detach a source from a project; its data expires, or is dropped now.
+        """Detach a source from a project; its data expires (see ``remaining``), or is dropped now.
 
         Queued runs are cancelled; a run in progress finishes first. With ``drop``, nothing is
         changed while there is one.
@@ -225,6 +225,24 @@ class Links:
             dataset_drop.drop(self._installation, dataset.id)
         with self._installation.store.begin() as session:
             link_remains.delete_link(session, link.id)
+
+    def remaining(self, project: str, source: str) -> Sequence[views.Dataset]:
+        """Return the datasets of a link, removed or not, that hold data.
+
+        Raises:
+            NotFoundError: The project or the source does not exist.
+        """
+        with self._installation.store.begin() as session:
+            project_id = lookups.project(session, project).id
+            source_id = lookups.source(session, source).id
+            rows = session.scalars(
+                select(Dataset)
+                .join(Dataset.project_source)
+                .where(ProjectSource.project_id == project_id, ProjectSource.source_id == source_id)
+                .order_by(Dataset.schema_name)
+            )
+            keep = default_keep(session)
+            return [views.Dataset.of(each, keep) for each in rows if link_remains.holds_data(each)]
 
     def _write(
         self,

@@ -21,6 +21,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.installation import key_file
+from scout_control.rules.credential_kinds import IS_RESET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +34,6 @@ IDENTITY, ADDRESS, FIELDS = "for", "at", "fields"
 NOT_BOUND = "is not bound to an owner"
 IDENTITY_DIFFERS = "was stored for something else"
 ADDRESS_DIFFERS = "was stored for another address, which has changed since"
-IS_RESET = "was deleted, because no encryption key decrypted it"
 RESET = "reset"
 """The only field of what replaces a secret that no key decrypts."""
 HOW_TO_CREATE_A_KEY = (

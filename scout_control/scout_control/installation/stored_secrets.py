@@ -17,8 +17,9 @@ from sqlalchemy import table as named_table
 
 from scout_control.errors import NotFoundError, SettingsError
 from scout_control.installation import encryption, secret_context
-from scout_control.installation.encryption import IS_RESET, RESET, EncryptionContext
+from scout_control.installation.encryption import RESET, EncryptionContext
 from scout_control.meltano.project import SourceType
+from scout_control.rules.credential_kinds import CREDENTIAL_WAS_RESET
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, ciphertexts, datasets
 from scout_control.store.models import SCHEMA, Dataset, ProjectSource
@@ -119,15 +120,18 @@ def reset(installation: Installation, session: Session, secrets: Sequence[Stored
     for secret in secrets:
         mark = installation.keyring.seal(encryption.Sealed(fields={RESET: True}))
         is_credential = secret.table == CREDENTIALS
-        reason = f"The credential {IS_RESET}."
-        columns = {"is_valid": False, "last_error": reason} if is_credential else {}
+        columns = {"is_valid": False, "last_error": CREDENTIAL_WAS_RESET} if is_credential else {}
         # Nothing is hashed under the key of a dataset without data: its next run makes a new one.
         is_unused = secret.table == DATASETS and not has_data(secret.row)
         # Where the column is null, `scout url` makes a new password.
         is_made_again = is_unused or secret.column == READER_LOGIN
         secret.replace(connection, None if is_made_again else mark, **columns)
         if is_credential:
-            _unschedule(session, secret.row, reason)
+            _unschedule(
+                session,
+                secret.row,
+                f"{CREDENTIAL_WAS_RESET} Store it again: {secret.context.command}",
+            )
         kind = secret.table.removesuffix("s")
         details = {"what": secret.context.subject, "secrets": audit.CHANGED}
         audit.record(session, "reset", kind, secret.row.id, **details)

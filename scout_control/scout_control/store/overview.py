@@ -39,7 +39,8 @@ CREDENTIALS = """
 DATASETS = """
     SELECT dataset.id::text, dataset.schema_name AS schema, alias, link.project_id AS project,
            source.name AS source, source.source_type, dataset.user_id AS user, dataset.status,
-           is_paused, readers, row_counts, last_sync_at, next_sync_at, agreed_at, sync_error,
+           is_paused, link.is_active AS is_linked, readers, row_counts, last_sync_at,
+           CASE WHEN link.is_active THEN next_sync_at END AS next_sync_at, agreed_at, sync_error,
            coalesce(dataset.keep_hours, installation.keep_hours) AS keep_hours,
            greatest(last_activity_at, (
                SELECT max(touched_at) FROM scout_control.touches AS touch
@@ -48,7 +49,8 @@ DATASETS = """
            live.id::text AS run_id, live.status AS run_status, live.phase, live.progress,
            live.activity, live.resume_at, live.heartbeat_at, live.worker,
            coalesce(live.resume_at, live.updated_at) AS run_since, ended.transform_error,
-           credential.is_valid IS FALSE AS needs_reconnect
+           credential.is_valid IS FALSE AS needs_reconnect,
+           credential.last_error AS credential_error
       FROM scout_control.datasets AS dataset
       JOIN scout_control.project_sources AS link ON link.id = dataset.project_source_id
       JOIN scout_control.sources AS source ON source.id = link.source_id

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 
 import pytest
+from scout_control.api import dataset_checks
 from scout_control.errors import ConflictError, NotFoundError, SettingsError
 from scout_control.store.models import Dataset, Project
 from sqlalchemy import text
@@ -362,13 +364,23 @@ def test_an_unlinked_source_with_data_is_named_and_one_without_is_in_nobodys_way
     scout.projects.create("lake")
     scout.links.add("lake", "hq", mode="project")
     dataset = scout.datasets.ensure("lake", "hq")
+    scout.datasets.ensure("river", "hq")
     with scout.installation.store.begin() as session:
         row = session.get(Dataset, uuid.UUID(dataset.id))
         row.status, row.last_sync_at = "ready", row.last_activity_at
-    scout.links.remove("lake", "hq")
-    scout.links.remove("river", "hq")
-
+        row.row_counts, row.keep_hours = {"cases": 1200, "forms": 34}, inf
     command = "scout links remove hq --drop --project lake"
+    said = run.text("links", "remove", "hq", "--project", "lake")
+    assert "Its data remains, 1,234 rows in lake/hq, and is kept forever." in said
+    assert command in said
+    assert run("links", "remove", "hq", "--project", "river")["remaining"] == []
+    assert_unlinked_is_not_fine(scout, run)
+    # Whatever becomes of the account.
+    key = {"username": "me", "api_key": "canary"}
+    scout.credentials.save("hq", "api_key", key, project="lake")
+    scout.credentials.revoke("hq", project="lake")
+    assert_unlinked_is_not_fine(scout, run)
+
     listed = run.text("links", "list", "--project", "lake")
     assert "None yet." in listed
     assert "hq was unlinked from lake, its data is still there" in listed
@@ -382,9 +394,32 @@ def test_an_unlinked_source_with_data_is_named_and_one_without_is_in_nobodys_way
 
     scout.projects.remove("river")
     with scout.installation.store.begin() as session:
-        session.get(Dataset, uuid.UUID(dataset.id)).status = "expired"
+        row = session.get(Dataset, uuid.UUID(dataset.id))
+        row.status, row.sync_error = "expired", None
     assert scout.links.unlinked() == []
     assert run("projects", "remove", "lake", "--yes")["success"]
+
+
+def assert_unlinked_is_not_fine(scout, run):
+    """Of two unlinked datasets, the one that holds data is named wherever datasets are."""
+    with_data, empty = scout.status().synced_data
+    assert (with_data["path"], with_data["condition"]) == ("lake/hq", "unlinked")
+    assert (with_data["health"], with_data["next_sync_at"]) == ("attention", None)
+    assert "scout links add hq --project lake" in with_data["reason"]
+    assert (empty["path"], empty["condition"], empty["health"]) == ("river/hq", "unlinked", "fine")
+    assert empty["reason"] is None
+    check = run.text("status", "--check", code=1)
+    assert check.startswith("WARNING - 1 of 2 datasets needs attention: lake/hq: Unlinked: ")
+    assert "unlinked=2" in check
+    for words in (("status", "--all"), ("status",), ("datasets", "list")):
+        shown = run.text(*words)
+        assert "unlinked" in shown
+        assert "disconnected" not in shown or words == ("datasets", "list")
+        assert "next" not in shown or "next sync at" in shown
+    [finding] = dataset_checks.unlinked(scout.installation)
+    assert "lake/hq" in finding.check
+    assert "is kept forever" in finding.finding
+    assert "scout links remove hq --drop --project lake" in finding.remedy
 
 
 def test_a_project_is_removed_with_its_credentials_once_that_is_confirmed(scout, run, link):
