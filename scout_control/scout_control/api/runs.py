@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from scout_control.api import views
 from scout_control.errors import ConflictError, RunPausedError
+from scout_control.installation import stored_secrets
 from scout_control.meltano import trusted_files
 from scout_control.rules.statuses import RunStatus, Trigger
 from scout_control.runs import execute, prepare
@@ -158,8 +159,10 @@ class Runs:
         Raises:
             ConflictError: The dataset is already being loaded or dropped.
             RunPausedError: The run is paused, and its time has not come.
-            SettingsError: The log file is a link, or belongs to another account.
+            SettingsError: The log file is a link, or belongs to another account; or no encryption
+                key fits what is stored.
         """
+        stored_secrets.check_keys(self._installation)  # before a run is requested
         if log_file is not None:
             trusted_files.private_file(log_file, append=True).close()
         run = self._unfinished_run(dataset, full_refresh=full_refresh)

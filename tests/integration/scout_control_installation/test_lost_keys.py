@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import shlex
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from scout_control.api import doctor, secret_checks
 from scout_control.api.scout import Scout
 from scout_control.datasets import hash_keys
-from scout_control.errors import CredentialRefusedError, SettingsError
+from scout_control.errors import CredentialRefusedError, KeysUnusableError, SettingsError
 from scout_control.installation import encryption, key_file, secret_context
 from scout_control.installation.encryption import generate
 from scout_control.installation.settings import Settings
 from scout_control.store import datasets
 from scout_control.store.models import Credential, Dataset, ServiceLogin
 from sqlalchemy import select, text
+from support.workers import LONGEST_SECONDS, wait_until
 
 SECRETS = {
     "the password of the connection ware house",
@@ -130,6 +133,9 @@ def test_reset_deletes_what_cannot_be_read_and_everything_can_be_stored_again(
         statuses = {each.status for each in scout.credentials.list()}
         assert statuses == {"needs reconnect"}
         assert scout.datasets.show("big river/hq").next_sync_at is None
+        [shown] = scout.status().synced_data
+        assert shown["reason"].startswith("No account is connected. The credential was deleted")
+        assert shown["reason"].endswith("scout credentials connect hq --project 'big river'")
         with pytest.raises(CredentialRefusedError, match="was deleted"):
             scout.credentials.check("hq", project="big river")
         with pytest.raises(SettingsError, match="connections update 'ware house' --url"):
@@ -273,21 +279,45 @@ def test_a_key_file_that_is_missing_is_not_made_again_where_secrets_are_stored(s
     file = stored.settings.home / "encryption.keys"
     settings = KeyFileSettings(**vars(stored.settings) | {"encryption_keys": None})
     with Scout(settings) as scout:
-        for act in (scout.init, scout.rotate_keys):
+        queued = scout.runs.queue("big river/hq").run_id
+        run, work = partial(scout.run, "big river/hq"), partial(scout.work, until_idle=True)
+        for act in (scout.init, scout.rotate_keys, run, work, scout.tick):
             with pytest.raises(SettingsError) as refused:
                 act()
             assert str(file) in refused.value.cause
             assert refused.value.exit_code == 2
             assert "scout init --reset-unreadable" in refused.value.remedy
-        ended = scout.run("big river/hq")
-        assert str(file) in ended.error_message
-        assert ended.result["error"]["exit_code"] == 2
+        assert [each.status for each in scout.runs.list()] == ["queued"]
         assert not file.exists()
         # As the message says.
         file.parent.mkdir(exist_ok=True)
         encryption.create_file(file)
         scout.init(reset_unreadable=True)
         assert {each.remedy.partition("again: ")[2] for each in findings(scout)} == COMMANDS
+    assert stored.scout.runs.show(queued).status == "queued"
+
+
+def test_a_worker_whose_keys_fit_nothing_any_longer_stops_and_leaves_runs_queued(stored):
+    old = stored.settings.encryption_keys
+    with with_key_file(stored, old) as (scout, file), ThreadPoolExecutor(1) as pool:
+        working = pool.submit(scout.work)
+        wait_until(lambda: lanes(stored) or working.done())
+        with with_keys(stored, generate(), old) as elsewhere:
+            elsewhere.rotate_keys()
+        file.unlink()
+        queued = scout.runs.queue("big river/hq").run_id
+        error = working.exception(LONGEST_SECONDS)
+        assert isinstance(error, KeysUnusableError)
+        assert str(file) in error.cause
+        assert stored.scout.runs.show(queued).status == "queued"
+        # The next worker takes it at once.
+        with stored.scout.installation.store.begin() as session:
+            assert session.scalar(text("SELECT count(*) FROM procrastinate_jobs"))
+
+
+def lanes(installation):
+    with installation.scout.installation.store.begin() as session:
+        return session.scalar(text("SELECT count(*) FROM procrastinate_workers"))
 
 
 def test_a_store_without_secrets_gets_its_key_file(installation):
