@@ -223,7 +223,7 @@ def _request(session: Session, dataset: str, *, full_refresh: bool) -> models.Ru
     datasets.touch(session, found.id, datetime.now(UTC))  # a request counts as use
     run = runs.alive(session, found.id)
     if run is None:
-        raise ConflictError("The dataset's run has just ended.", "Try again.")
+        raise ConflictError(f"The run of {lookups.path(found)} has just ended.", "Try again.")
     if full_refresh and run.status == RunStatus.QUEUED:
         run.is_full_refresh = True
     return run
@@ -248,7 +248,7 @@ def _check_can_start(run: models.Run, *, early: bool) -> None:
     if run.status == RunStatus.RUNNING:
         raise ConflictError(
             f"{path} is already running, on {run.worker}.",
-            f"See: scout runs show {run.id}; or cancel it.",
+            f"See: scout runs show {run.id}; or cancel it: scout runs cancel {run.id}",
         )
     if run.resume_at is not None and run.resume_at > datetime.now(UTC) and not early:
         moment = run.resume_at.strftime("%Y-%m-%d %H:%M:%SZ")

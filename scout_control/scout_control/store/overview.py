@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scout_control.errors import NotFoundError
+from scout_control.rules.suggestions import near_paths
 
 if TYPE_CHECKING:
     from scout_control.store.plain_reads import StoreReader
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     Rows = list[dict[str, Any]]
 
 PROJECT = "SELECT FROM scout_control.projects WHERE is_active AND id = %(project)s"
+PROJECTS = "SELECT id FROM scout_control.projects WHERE is_active ORDER BY id"
 SOURCES = """
     SELECT id::text, name, source_type, base_url, config, oauth_client_id,
            oauth_client_secret IS NOT NULL AS has_client_secret, is_active
@@ -95,7 +97,9 @@ def check_project(reader: StoreReader, project: str | None) -> None:
         NotFoundError: No active project has this id.
     """
     if project is not None and not reader.rows(PROJECT, {"project": project}):
-        raise NotFoundError(f"No project {project!r} exists.", "See: scout projects list")
+        near = near_paths(project, (row["id"] for row in reader.rows(PROJECTS)))
+        advice = f"{near} See: scout projects list".lstrip()
+        raise NotFoundError(f"No project {project!r} exists.", advice)
 
 
 def sources(reader: StoreReader) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -446,3 +447,57 @@ def test_a_project_is_removed_with_its_credentials_once_that_is_confirmed(scout,
     assert [each.project for each in scout.credentials.list()] == ["lake"]
     events = [(each.action, each.subject_kind) for each in scout.audit.list(project="river")][:2]
     assert events == [("removed", "project"), ("revoked", "credential")]
+
+
+def test_a_link_without_a_required_setting_is_refused_with_the_command(scout, run):
+    scout.sources.add("hqb", "commcare", may_be_incomplete=True)
+    owner = ("--project", "river")
+    key = ("--kind", "api_key", "--username", "me", "--from-env", "KEY")
+    run.environment["KEY"] = "canary"
+    command = "scout links add hqb --project river -c domain=VALUE"
+    said = run("links", "add", "hqb", *owner, "--mode", "project", code=2)
+    assert "requires the setting domain or domains, which neither the source hqb nor" in said
+    assert command in said
+    assert "None yet." in run.text("links", "list")
+    said = run("credentials", "connect", "hqb", *owner, *key, code=2)
+    assert command in said
+    assert "Nothing was stored." in said
+
+    run(*shlex.split(command)[1:-1], "domain=river-health", "--mode", "project")
+    update = ("links", "update", "hqb", *owner)
+    command = "scout links update hqb --project river -c domain=VALUE"
+    assert command in run(*update, "--unset", "domain", code=2)
+    # One from before this check can be changed otherwise, and completed by the command.
+    with scout.installation.store.begin() as session:
+        session.execute(text("UPDATE scout_control.project_sources SET sync_config = '{}'"))
+    assert run(*update, "--interval-hours", "5")["refresh_interval_hours"] == 5
+    assert command in run("credentials", "connect", "hqb", *owner, *key, code=2)
+    assert run(*shlex.split(command)[1:])["sync_config"] == {"domain": "VALUE"}
+
+
+def test_messages_name_what_exists_already_and_what_may_be_meant(scout, run):
+    url = scout.installation.settings.database_url
+    scout.links.add("river", "hq", mode="project")
+    scout.datasets.ensure("river", "hq")
+    scout.connections.add("far", "postgresql://me:canary@127.0.0.1:9/x", test=False)
+    for words, taken in (
+        (("projects", "create", "river"), "The project river already exists."),
+        (("sources", "add", "hq", "--type", "commcare", "-c", "domain=x"), "The source hq already"),
+    ):
+        said = run(*words, code=1)
+        assert taken in said
+        assert f"scout {words[0]} update {words[2]}" in said
+    with pytest.raises(ConflictError, match="The connection far already exists"):
+        scout.connections.add("far", url, test=False)
+
+    for words, meant in (
+        (("datasets", "show", "river/nope"), "Did you mean river/hq?"),
+        (("datasets", "show", "hq"), "Did you mean river/hq?"),
+        (("projects", "show", "rivr"), "Did you mean river?"),
+        (("status", "--project", "rivr"), "Did you mean river?"),
+        (("sources", "show", "hqq"), "Did you mean hq?"),
+        (("connections", "show", "farr"), "Did you mean far?"),
+    ):
+        assert f"{meant} See: scout" in run(*words, code=3)
+    said = run("datasets", "show", "other/nothing", code=3)
+    assert "exists. See: scout datasets list" in said
