@@ -292,18 +292,19 @@ class Links:
         changed = audit.changes(link)  # before the flush, which resets the history of columns
         session.flush()
         check_link(extractor, link)
-        if was_usable and (error := incomplete_error(extractor, link, is_linked=is_linked)):
+        new_mode = None if is_linked else link.credential_mode
+        if was_usable and (error := incomplete_error(extractor, link, new_mode)):
             raise error
         return changed
 
 
 def incomplete_error(
-    source_type: SourceType, link: ProjectSource, *, is_linked: bool = True
+    source_type: SourceType, link: ProjectSource, new_mode: str | None = None
 ) -> SettingsError | None:
     """Return the error for a link with which nothing can be read, or None."""
     source = link.source
     names = {*secret_context.tap_settings(source, source_type), *link.sync_config}
-    return link_error(source_type, source, names, link.project.id, is_linked=is_linked)
+    return link_error(source_type, source, names, link.project.id, new_mode=new_mode)
 
 
 @dataclass(frozen=True, kw_only=True)

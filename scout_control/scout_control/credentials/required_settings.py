@@ -42,7 +42,7 @@ def link_error(
     settings: Iterable[str],
     project: str | None,
     *,
-    is_linked: bool,
+    new_mode: str | None = None,
 ) -> SettingsError | None:
     """Return the error for settings with which nothing can be read, or None.
 
@@ -51,7 +51,7 @@ def link_error(
         source: The source.
         settings: The names of all settings, of the source and of the link.
         project: The project of the link; None if it is unknown.
-        is_linked: Whether there is a link, whose settings can be changed.
+        new_mode: The mode of the link that is to be made; None if there is one, or no project.
     """
     groups = missing_groups(source_type, frozenset(settings))
     if not groups:
@@ -63,9 +63,9 @@ def link_error(
         where = f" nor its link to the project {project}"
         name, owner = quote(source.name), quote(project)
         command = (
-            f"scout links update {name} --project {owner} {words}"
-            if is_linked
-            else f"scout links add {name} --project {owner} {words}"
+            f"scout links add {name} --project {owner} --mode {new_mode} {words}"
+            if new_mode
+            else f"scout links update {name} --project {owner} {words}"
         )
     has = f"neither the source {source.name}{where} has" if where else f"{source.name} lacks"
     return SettingsError(
@@ -83,7 +83,8 @@ def error_for_owner(
 ) -> SettingsError | None:
     """Return the error for settings with which an account cannot be tested, or None."""
     project = link.project_id if link is not None else owner.project_id
-    return link_error(source_type, source, settings, project, is_linked=link is not None)
+    new_mode = "project" if link is None and project else None
+    return link_error(source_type, source, settings, project, new_mode=new_mode)
 
 
 def _as_text(groups: Iterable[Iterable[str]]) -> str:

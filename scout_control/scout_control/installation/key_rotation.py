@@ -22,7 +22,7 @@ from scout_control.store.locks import exclusive
 from scout_control.store.models import Credential, Dataset, ServiceLogin, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -86,10 +86,19 @@ def plan(installation: Installation) -> RotationPlan:
         raise stored_secrets.loss_error(installation, lost)
     if file is None:
         return RotationPlan(file=None, adds_key=False, older_keys=0)
-    adds_key = not has_older(installation.keyring, ciphertexts)
-    return RotationPlan(
-        file=file, adds_key=adds_key, older_keys=len(key_file.read(file)) - (not adds_key)
-    )
+    number = len(key_file.read(file))
+    adds_key = needs_new_key(installation.keyring, ciphertexts, number)
+    return RotationPlan(file=file, adds_key=adds_key, older_keys=number if adds_key else number - 1)
+
+
+def needs_new_key(keyring: Keyring, ciphertexts: Sequence[bytes], number: int) -> bool:
+    """Return whether a rotation must add a key: the primary one is in use, and no older one is.
+
+    Of several keys that have encrypted nothing yet, the first one is as good as a new one.
+    """
+    if has_older(keyring, ciphertexts):
+        return False
+    return number == 1 or any(map(keyring.is_primary, ciphertexts))
 
 
 def has_older(keyring: Keyring, ciphertexts: Iterable[bytes]) -> bool:

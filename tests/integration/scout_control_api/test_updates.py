@@ -454,7 +454,7 @@ def test_a_link_without_a_required_setting_is_refused_with_the_command(scout, ru
     owner = ("--project", "river")
     key = ("--kind", "api_key", "--username", "me", "--from-env", "KEY")
     run.environment["KEY"] = "canary"
-    command = "scout links add hqb --project river -c domain=VALUE"
+    command = "scout links add hqb --project river --mode project -c domain=VALUE"
     said = run("links", "add", "hqb", *owner, "--mode", "project", code=2)
     assert "requires the setting domain or domains, which neither the source hqb nor" in said
     assert command in said
@@ -463,7 +463,7 @@ def test_a_link_without_a_required_setting_is_refused_with_the_command(scout, ru
     assert command in said
     assert "Nothing was stored." in said
 
-    run(*shlex.split(command)[1:-1], "domain=river-health", "--mode", "project")
+    run(*shlex.split(command)[1:-1], "domain=river-health")
     update = ("links", "update", "hqb", *owner)
     command = "scout links update hqb --project river -c domain=VALUE"
     assert command in run(*update, "--unset", "domain", code=2)

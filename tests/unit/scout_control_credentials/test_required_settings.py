@@ -46,20 +46,23 @@ def test_what_a_credential_supplies_is_not_missing(names, required, missing):
 
 
 @pytest.mark.parametrize(
-    ("project", "is_linked", "command"),
+    ("project", "new_mode", "command"),
     [
-        ("big river", False, "scout links add 'my hq' --project 'big river' -c domain=VALUE"),
-        ("big river", True, "scout links update 'my hq' --project 'big river' -c domain=VALUE"),
-        (None, False, "scout sources update 'my hq' -c domain=VALUE"),
+        (
+            *("big river", "user"),
+            "scout links add 'my hq' --project 'big river' --mode user -c domain=VALUE",
+        ),
+        ("big river", None, "scout links update 'my hq' --project 'big river' -c domain=VALUE"),
+        (None, None, "scout sources update 'my hq' -c domain=VALUE"),
     ],
 )
-def test_the_command_fits_the_situation(project, is_linked, command):
-    error = link_error(a_type(), SOURCE, (), project, is_linked=is_linked)
+def test_the_command_fits_the_situation(project, new_mode, command):
+    error = link_error(a_type(), SOURCE, (), project, new_mode=new_mode)
 
     assert error is not None
     assert "requires the setting domain or domains" in error.cause
     assert command in error.remedy
-    assert link_error(a_type(), SOURCE, ["domain"], project, is_linked=is_linked) is None
+    assert link_error(a_type(), SOURCE, ["domain"], project, new_mode=new_mode) is None
 
 
 @pytest.mark.parametrize(

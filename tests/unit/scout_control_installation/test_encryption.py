@@ -140,12 +140,19 @@ def test_a_running_process_works_on_without_its_key_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("encrypted_with", "is_older"),
-    [([], False), ([0], False), ([1], True), ([0, 1], True), ([2], False)],
-    ids=["nothing", "the first", "the second", "both", "an unknown one"],
+    ("encrypted_with", "of_one", "of_two"),
+    [
+        ([], True, False),
+        ([0], True, True),
+        ([1], True, False),  # of one, no key decrypts it
+        ([0, 1], True, False),
+        ([2], True, False),
+        ([2, 0], True, True),
+    ],
 )
-def test_whether_a_first_key_waits_to_be_used(encrypted_with, is_older):
+def test_a_rotation_adds_a_key_only_where_the_first_one_is_not_new(encrypted_with, of_one, of_two):
     keys = [generate() for _ in range(3)]
     ciphertexts = [Keyring([keys[number]]).encrypt({}) for number in encrypted_with]
 
-    assert key_rotation.has_older(Keyring(keys[:2]), ciphertexts) is is_older
+    assert key_rotation.needs_new_key(Keyring(keys[:1]), ciphertexts, 1) is of_one
+    assert key_rotation.needs_new_key(Keyring(keys[:2]), ciphertexts, 2) is of_two
