@@ -2,6 +2,7 @@
 
 * ControlError
   - SettingsError .......... the deployer; nothing was started (exit 2)
+    - KeysUnusableError .... as before: no encryption key fits what is stored
   - ConflictError .......... the caller: the current state does not allow it; look, then retry
   - NotFoundError .......... the caller, who named something that does not exist (exit 3)
   - ServerError ............ the administrator of the database or the machine
@@ -49,6 +50,12 @@ class SettingsError(ControlError):
 
     exit_code = 2
     reason = "invalid setting"
+
+
+class KeysUnusableError(SettingsError):
+    """There is no encryption key, or none decrypts anything that is stored: no run can succeed."""
+
+    reason = "no encryption key"
 
 
 class ConflictError(ControlError):

@@ -117,6 +117,7 @@ def describe_run(run: Mapping[str, Any]) -> str:
 def _dataset_status(dataset: Mapping[str, Any]) -> str:
     details = [describe_run(dataset["run"])] if dataset["run"] else []
     details += ["schedule paused"] if dataset["is_paused"] else []
+    details += [] if dataset["is_linked"] else ["unlinked"]
     return f"{dataset['status']} ({', '.join(details)})" if details else dataset["status"]
 
 

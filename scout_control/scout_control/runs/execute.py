@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from scout_control.datasets import aliases, reads, row_counts, schemas
 from scout_control.errors import ControlError, NotFoundError, RunFailedError, ServerError
+from scout_control.installation import stored_secrets
 from scout_control.meltano.process import MeltanoProcess
 from scout_control.rules import session_settings, singer_catalog
 from scout_control.rules.expiry import MAX_STORE_OUTAGE
@@ -58,8 +59,10 @@ def execute(installation: Installation, run_id: uuid.UUID, context: RunContext) 
         None when there was nothing to do: no such run, not its time, or its dataset is locked.
 
     Raises:
+        KeysUnusableError: No encryption key fits what is stored; the run waits as before.
         ServerError: The store does not answer.
     """
+    stored_secrets.check_keys(installation)
     with closing(Locks(installation.store)) as locks:
         try:
             run = _claim(installation, run_id, context, locks)

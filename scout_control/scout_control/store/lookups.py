@@ -6,9 +6,10 @@ import re
 import uuid
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import Select, Text, cast, func, select
 
 from scout_control.errors import NotFoundError
+from scout_control.rules import suggestions
 from scout_control.store.models import (
     Connection,
     Credential,
@@ -21,11 +22,30 @@ from scout_control.store.models import (
 from scout_control.store.owners import belongs_to, dataset_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 Row = TypeVar("Row", Connection, Project, Source, ProjectSource)
+LINKS: Select[tuple[str]] = (
+    select(ProjectSource.project_id + "/" + Source.name)
+    .join(ProjectSource.source)
+    .order_by(ProjectSource.project_id, Source.name)
+)
+DATASETS: Select[tuple[str]] = (
+    select(
+        func.concat_ws("/", ProjectSource.project_id, Source.name, Dataset.user_id, type_=Text())
+    )
+    .join(Dataset.project_source)
+    .join(ProjectSource.source)
+    .order_by(ProjectSource.project_id, Source.name, Dataset.user_id.nulls_first())
+)
 BEGINNING_OF_ID = re.compile(r"[0-9a-fA-F]{4,8}(-[0-9a-fA-F-]*)?")
+
+
+def active_names(model: type[Connection | Project | Source]) -> Select[tuple[str]]:
+    """Return the statement that selects what people call the active objects of a kind."""
+    name = Project.id if model is Project else model.name
+    return select(name).where(model.is_active).order_by(name)
 
 
 def connection(session: Session, name: str, *, lock: bool = False) -> Connection:
@@ -41,7 +61,7 @@ def connection(session: Session, name: str, *, lock: bool = False) -> Connection
     """
     statement = select(Connection).where(Connection.is_active, _named(Connection, name))
     found = session.scalar(_locked(statement, Connection) if lock else statement)
-    return found or _missing("connection", name, "scout connections list")
+    return found or _missing(session, "connection", name, active_names(Connection))
 
 
 def project(session: Session, name: str, *, lock: bool = False) -> Project:
@@ -52,7 +72,7 @@ def project(session: Session, name: str, *, lock: bool = False) -> Project:
     """
     statement = select(Project).where(Project.is_active, Project.id == name)
     found = session.scalar(_locked(statement, Project) if lock else statement)
-    return found or _missing("project", name, "scout projects list")
+    return found or _missing(session, "project", name, active_names(Project))
 
 
 def source(session: Session, name: str, *, lock: bool = False) -> Source:
@@ -63,7 +83,7 @@ def source(session: Session, name: str, *, lock: bool = False) -> Source:
     """
     statement = select(Source).where(Source.is_active, _named(Source, name))
     found = session.scalar(_locked(statement, Source) if lock else statement)
-    return found or _missing("source", name, "scout sources list")
+    return found or _missing(session, "source", name, active_names(Source))
 
 
 def link(
@@ -78,7 +98,8 @@ def link(
     found = session.scalar(
         _link(project_row, source_row).where(ProjectSource.is_active | include_inactive)
     )
-    return found or _missing("link", f"{project_id}/{source_name}", "scout links list")
+    path = f"{project_id}/{source_name}"
+    return found or _missing(session, "link", path, LINKS.where(ProjectSource.is_active))
 
 
 def locked_link(session: Session, project: Project, source: Source) -> ProjectSource | None:
@@ -120,7 +141,7 @@ def dataset(session: Session, name: str) -> Dataset:
     else:
         # Minted names and aliases never begin alike.
         statement = statement.where((Dataset.schema_name == name) | (Dataset.alias == name))
-    return session.scalar(statement) or _missing("dataset", name, "scout datasets list")
+    return session.scalar(statement) or _missing(session, "dataset", name, DATASETS)
 
 
 def run(session: Session, name: str) -> Run:
@@ -140,7 +161,7 @@ def run(session: Session, name: str) -> Run:
         found = candidates[0] if len(candidates) == 1 else None
     else:
         found = None
-    return found or _missing("run", name, "scout runs list")
+    return found or _missing(session, "run", name)
 
 
 def credential(
@@ -173,5 +194,16 @@ def _uuid(text: str) -> uuid.UUID | None:
         return None
 
 
-def _missing(kind: str, name: str, command: str) -> NoReturn:
-    raise NotFoundError(f"No {kind} {name!r} exists.", f"See: {command}")
+def _missing(
+    session: Session, kind: str, name: str, known: Select[tuple[str]] | None = None
+) -> NoReturn:
+    """Raise the error for something that does not exist, with what may be meant.
+
+    Args:
+        session: An open transaction.
+        kind: The noun of its commands.
+        name: Its name.
+        known: Selects the names that there are.
+    """
+    near = "" if known is None else suggestions.near_paths(name, session.scalars(known))
+    raise NotFoundError(f"No {kind} {name!r} exists.", f"{near} See: scout {kind}s list".lstrip())

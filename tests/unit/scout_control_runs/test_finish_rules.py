@@ -36,6 +36,7 @@ KINDS = (
     errors.ServerError,
     errors.ServerUnavailableError,
     errors.SettingsError,
+    errors.KeysUnusableError,
 )
 ERRORS = st.none() | st.sampled_from(KINDS).map(lambda kind: kind("It broke.", "Mend it."))
 COUNTS = st.dictionaries(st.sampled_from(["cases", "forms", "नदी"]), st.integers(0, 10**12))
