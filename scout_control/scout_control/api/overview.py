@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
-from scout_control.rules import health, retention
+from scout_control.rules import column_rules, health, retention
 from scout_control.rules.credential_kinds import credential_status
 from scout_control.rules.health import Condition, Facts
 from scout_control.rules.json_values import to_json_value
@@ -25,6 +25,7 @@ HELPERS = frozenset({*RUN, "run_id", "run_status", "run_since", "heartbeat_at", 
     "transform_error",
     "needs_reconnect",
     "keep_hours",
+    *("column_rules", "link_config", "source_config"),
 }
 """Columns of a dataset's row that its view does not have."""
 
@@ -105,6 +106,7 @@ def _dataset(row: Row, now: datetime, *, has_worker: bool) -> Row:
             transform_error=row["transform_error"],
             needs_reconnect=row["needs_reconnect"],
             has_worker=has_worker,
+            unmatched_rules=_unmatched_rules(row),
         ),
         now,
     )
@@ -125,6 +127,15 @@ def _dataset(row: Row, now: datetime, *, has_worker: bool) -> Row:
         "reason": reason,
     }
     return {**view.as_dict(), **assessed}
+
+
+def _unmatched_rules(row: Row) -> str | None:
+    """Return what to tell of rules for columns that matched nothing, and are still the rules."""
+    names = column_rules.names(row["source_config"], row["link_config"])
+    known = row["column_rules"] or {}
+    return column_rules.unmatched_text(
+        {name: is_matched for name, is_matched in known.items() if name in names}
+    )
 
 
 def _run(row: Row, now: datetime) -> Row | None:

@@ -28,7 +28,18 @@ LONG = "30d"
 """How long to keep data, as suggested for what is kept for less."""
 HIDDEN_FIELDS = frozenset(
     {
-        *("result", "error", "sources", "progress", "activity", "phase_seconds", "seconds"),
+        *(
+            "result",
+            "error",
+            "warning",
+            "warnings",
+            "column_rules",
+            "sources",
+            "progress",
+            "activity",
+            "phase_seconds",
+            "seconds",
+        ),
         "is_interrupted",
     }
 )
@@ -101,7 +112,15 @@ def print_run(run: Run, document: dict[str, Any]) -> None:
         say("")
         named = [name for name in STREAMS if any(each.get(name) for each in streams)]
         print_table(streams, named)
+    for warning in warnings(run):
+        say(f"\nWarning: {escaped(warning)}")
     say(f"\nIts log: scout runs logs {run.run_id}")
+
+
+def warnings(run: Run) -> list[str]:
+    """Return what people should see of a run although they read no log."""
+    known = run.result.get("warning")
+    return [*run.result.get("warnings", ()), *([known] if known else [])]
 
 
 def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:

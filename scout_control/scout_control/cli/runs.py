@@ -20,6 +20,7 @@ from scout_control.cli.run_output import (
     print_ended,
     print_run,
     print_runs,
+    warnings,
 )
 from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
@@ -226,7 +227,7 @@ def _show_end(ended: Run) -> None:
         say(f"Waits: {escaped(wait['reason'])}. A worker continues it.", err=True)
     if skipped := ended.result.get("skipped_models"):
         say(escaped(skipped), err=True)
-    if warning := ended.result.get("warning"):
+    for warning in warnings(ended):
         say(f"Warning: {escaped(warning)}", err=True)
     for text in (ended.error_message, ended.transform_error):
         if text:

@@ -71,6 +71,8 @@ class Facts:
     """Of the last run that ended."""
     needs_reconnect: bool = False
     """Whether the credential that it is read with was refused."""
+    unmatched_rules: str | None = None
+    """What to tell of rules for columns that matched nothing."""
     has_worker: bool = True
     """Whether any worker of the installation is alive."""
 
@@ -126,7 +128,9 @@ def _last_trouble(facts: Facts) -> str | None:
         return None
     if facts.sync_error:
         return facts.sync_error
-    return f"dbt failed: {facts.transform_error}" if facts.transform_error else None
+    if facts.transform_error:
+        return f"dbt failed: {facts.transform_error}"
+    return facts.unmatched_rules
 
 
 def _run_trouble(facts: Facts, now: datetime) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ from scout_control.errors import (
     CredentialRefusedError,
 )
 from scout_control.meltano.log import NOT_SELECTED
-from scout_control.rules import schedule
+from scout_control.rules import column_rules, schedule
 from scout_control.rules import statuses as rules
 from scout_control.rules.expiry import MAX_PAUSE, counts_as_use
 from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, Trigger
+from scout_control.runs.progress import MAX_NOTICES
 from scout_control.runs.run_result import NOT_COUNTED, rows_in_tables
 from scout_control.store import audit, datasets, metadata, queue, runs
 
@@ -39,6 +41,7 @@ def finish(installation: Installation, run: Run, worker: str, result: RunResult)
     """Write how a run ended, unless it was moved meanwhile; return whether it was written."""
     now = datetime.now(UTC)
     with installation.store.begin() as session:
+        result = replace(result, column_rules=_known_rules(session, run, result))
         if result.status is RunStatus.PAUSED:
             # The dataset stays "syncing": a paused run is live, and owns the next refresh.
             return _pause(session, installation, run, worker, result, now)
@@ -66,10 +69,22 @@ def requeue(
     worker: str,
     wait: timedelta = timedelta(),
     reason: str | None = None,
+    attempted: RunResult | None = None,
 ) -> bool:
-    """Requeue an unfinished run if this worker still holds it; return whether it did."""
+    """Requeue an unfinished run if this worker still holds it; return whether it did.
+
+    Args:
+        installation: The installation.
+        run: The run.
+        worker: This worker.
+        wait: How long it waits before it may start again.
+        reason: Why it waits.
+        attempted: What the attempt that ends has found out.
+    """
     now = datetime.now(UTC)
     result = add_worked_seconds(run.result, run.updated_at, now)
+    if attempted is not None:
+        result |= _findings(run, attempted)
     with installation.store.begin() as session:
         activity = runs.waiting_activity(reason, now + wait) if reason else {}
         is_ours = runs.move(
@@ -117,6 +132,22 @@ def resume_time(asked: str | None, now: datetime) -> datetime:
     return min(max(moment, now), now + MAX_PAUSE)
 
 
+def _known_rules(session: Session, run: Run, result: RunResult) -> dict[str, bool]:
+    """Return which of the present rules for columns have matched something, in any run so far.
+
+    Only a completed full refresh shows that a rule which matched before matches nothing now: an
+    incremental run may just not have read a record that has the property.
+    """
+    link = run.dataset.project_source
+    settings = (link.source.config, link.sync_config)
+    if not column_rules.names(*settings):
+        return {}
+    is_all = run.is_full_refresh and result.status is RunStatus.COMPLETED
+    before = {} if is_all else runs.column_rules_before(session, run)
+    attempts = (run.result.get(column_rules.RESULT, {}), result.column_rules)
+    return column_rules.known(settings, result.catalog, before, *attempts)
+
+
 def run_columns(run: Run, result: RunResult) -> dict[str, Any]:
     """Return the columns of a run that has ended or paused, except its status and times."""
     rows = {**run.rows_loaded, **result.rows_loaded}  # the latter count all attempts
@@ -157,6 +188,10 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
             stage: round(spent + earlier.get(stage, 0), 1)
             for stage, spent in result.seconds.items()
         }
+    if warnings := _warnings(run, result):
+        document["warnings"] = warnings
+    if result.column_rules:
+        document[column_rules.RESULT] = dict(result.column_rules)
     if not result.is_counted:
         document["warning"] = NOT_COUNTED
     if result.transform_error:
@@ -171,6 +206,23 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
             "exit_code": error.exit_code,
         }
     return document
+
+
+def _findings(run: Run, attempted: RunResult) -> dict[str, Any]:
+    """Return what the next attempt at a run must know of this one."""
+    earlier = run.result.get(column_rules.RESULT, {})
+    rules = column_rules.merged(earlier, attempted.column_rules)
+    found = {"warnings": _warnings(run, attempted), column_rules.RESULT: rules}
+    return {name: value for name, value in found.items() if value}
+
+
+def _warnings(run: Run, result: RunResult) -> list[str]:
+    """Return what people should see of all attempts at a run although they read no log."""
+    unmatched = column_rules.unmatched_text(result.column_rules)
+    outdated = column_rules.unmatched_text(run.result.get(column_rules.RESULT, {}))
+    earlier = (text for text in run.result.get("warnings", ()) if text != outdated)
+    notices = list(dict.fromkeys([*earlier, *result.notices]))[:MAX_NOTICES]
+    return [unmatched, *notices] if unmatched else notices
 
 
 def _stream_document(outcome: str, rows: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from scout_control.rules import column_rules
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import (
     LIVE,
@@ -181,6 +182,18 @@ def latest(session: Session, limit: int, dataset_id: uuid.UUID | None = None) ->
     if dataset_id is not None:
         statement = statement.where(Run.dataset_id == dataset_id)
     return session.scalars(statement).all()
+
+
+def column_rules_before(session: Session, run: Run) -> dict[str, bool]:
+    """Return which rules for columns had matched something when an earlier run ended."""
+    known = Run.result[column_rules.RESULT]
+    statement = (
+        select(known)
+        .where(Run.dataset_id == run.dataset_id, Run.id != run.id, known.is_not(None))
+        .order_by(Run.created_at.desc())
+        .limit(1)
+    )
+    return session.scalar(statement) or {}
 
 
 def waiting_before(session: Session, run: Run) -> int:

@@ -124,7 +124,9 @@ def test_written_rows_and_those_in_the_tables_are_told_apart(capsys):
 def test_streams_that_were_not_selected_are_left_out(capsys):
     outcomes = {"cases": "completed", "forms": "completed", "users": "not selected"}
     loaded = RunResult(streams=outcomes, row_counts={"cases": 4, "forms": 0})
-    stored = models.Run(rows_loaded={"cases": 5}, dataset=models.Dataset(schema_name="x"))
+    stored = models.Run(
+        rows_loaded={"cases": 5}, result={}, dataset=models.Dataset(schema_name="x")
+    )
     found = run(result=run_columns(stored, loaded)["result"])
     print_ended(found)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -307,3 +309,14 @@ def test_a_few_datasets_are_listed_though_they_are_fine(capsys):
 
     assert "1,234 rows in 1 stream, next 11-29 11:00Z" in lines[3]
     assert "expired, schedule paused" in lines[4]
+
+
+def test_warnings_of_a_run_are_shown_with_it(capsys):
+    found = run(result={"warnings": ["nothing matched: a", "b"], "column_rules": {"a": False}})
+    print_run(found, found.as_dict())
+    printed = capsys.readouterr().out
+
+    assert "\nWarning: nothing matched: a\n" in printed
+    assert "\nWarning: b\n" in printed
+    assert "column rules" not in printed
+    assert found.as_dict()["result"]["warnings"] == ["nothing matched: a", "b"]

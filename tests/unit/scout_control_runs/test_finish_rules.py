@@ -63,7 +63,7 @@ def results(draw):
 def a_run(failures=0, interval_hours=24, rows_loaded=None) -> Run:
     link = ProjectSource(refresh_interval_hours=interval_hours)
     dataset = Dataset(id=uuid.uuid4(), schema_name="data_x", failures=failures, project_source=link)
-    return Run(id=uuid.uuid4(), dataset=dataset, rows_loaded=rows_loaded or {})
+    return Run(id=uuid.uuid4(), dataset=dataset, rows_loaded=rows_loaded or {}, result={})
 
 
 @given(results(), COUNTS)
