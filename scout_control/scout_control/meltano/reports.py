@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 COUNT, TOTAL = "record_count", "record_total"
 COMMITTED, WAITING, METRIC = "committed_rows", "waiting", "metric_info"
+LOADER_STARTS = "The loader starts."
+"""What its launcher writes: discovery is over, whatever the plugins log later."""
 NOTICE, RULES = "notice", "column_rules"
 MAX_REASON_CHARACTERS = 200
 MAX_NOTICE_CHARACTERS = 500
@@ -129,7 +131,7 @@ def report_of(event: Mapping[str, Any], totals: dict[str, dict[str, int]]) -> Re
 
 def is_only_progress(event: Mapping[str, Any]) -> bool:
     """Return whether an event has nothing to tell but counts, which are shown as progress."""
-    return METRIC in event or COMMITTED in event
+    return METRIC in event or COMMITTED in event or event.get("event") == LOADER_STARTS
 
 
 def _finding(event: Mapping[str, Any]) -> Notice | RuleOutcomes | None:

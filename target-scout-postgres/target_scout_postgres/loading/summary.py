@@ -40,7 +40,8 @@ def log_streams(streams: Iterable[Stream], rejected_rows: Counter[str]) -> None:
 def log_removed_nuls(count: int) -> None:
     """Log how many NUL characters were removed."""
     if count:
-        logs.notice(f"{count} NUL characters were removed")
+        were = "was" if count == 1 else "were"
+        logs.notice(f"{counted(count, 'NUL character')} {were} removed")
 
 
 def log_missing(streams: Iterable[Stream], schema: str) -> None:
