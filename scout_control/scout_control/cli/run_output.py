@@ -40,7 +40,7 @@ HIDDEN_FIELDS = frozenset(
             "phase_seconds",
             "seconds",
         ),
-        "is_interrupted",
+        *("is_interrupted", "cancelled", "previous_state", "worked_seconds"),
     }
 )
 
@@ -87,20 +87,29 @@ def reason(run: Run) -> str | None:
     """Return why a run failed, paused or waits; None when nothing is wrong."""
     if run.is_interrupted:
         return "its worker has ended or lost the store; a worker resumes it"
-    wait = run.activity.get("wait") or {}
-    return run.error_message or run.transform_error or wait.get("reason")
+    why = run.error_message or run.transform_error
+    return why or stop_reason(run) or (run.activity.get("wait") or {}).get("reason")
+
+
+def stop_reason(run: Run) -> str | None:
+    """Return what stopped a run that was cancelled, or that a worker continues."""
+    if run.status == RunStatus.CANCELLED:
+        return str(run.result.get("reason", "cancelled"))
+    is_stopped = run.status == RunStatus.QUEUED and run.attempt
+    return (run.activity.get("wait") or {}).get("reason") if is_stopped else None
 
 
 def print_run(run: Run, document: dict[str, Any]) -> None:
     """Print one run: its fields, the seconds of its phases, and the rows of its streams."""
     fields = {name: value for name, value in document.items() if name not in HIDDEN_FIELDS}
-    fields |= {"status": status(run), "reason": reason(run) if run.is_interrupted else None}
+    fields |= {"status": status(run), "reason": _shown_reason(run)}
     fields |= {"took": duration(run.seconds) if run.seconds is not None else None}
     if models := run.activity.get("models"):
         fields["dbt"] = f"{models['done']} of {models['total']} models and tests"
     if wait := run.activity.get("wait"):
         until = f" until {format_cell(wait['until'])}" if "until" in wait else ""
-        fields["waits"] = f"{wait['reason']}{until}"
+        is_stopped = run.status == RunStatus.QUEUED and not until
+        fields["waits"] = "for a worker" if is_stopped else f"{wait['reason']}{until}"
     print_record(fields)
     if run.phase_seconds:
         say("")
@@ -115,6 +124,11 @@ def print_run(run: Run, document: dict[str, Any]) -> None:
     for warning in warnings(run):
         say(f"\nWarning: {escaped(warning)}")
     say(f"\nIts log: scout runs logs {run.run_id}")
+
+
+def _shown_reason(run: Run) -> str | None:
+    """Return the reason of a run that the other fields do not tell."""
+    return reason(run) if run.is_interrupted or stop_reason(run) else None
 
 
 def warnings(run: Run) -> list[str]:
@@ -158,6 +172,9 @@ def print_ended(run: Run) -> None:
         ("stream", "rows_this_run", "rows_in_table"),
         "No rows were written.",
     )
+    if why := stop_reason(run):
+        _print_stopped(run, why)
+        return
     phases = ", ".join(f"{name} {duration(spent)}" for name, spent in run.phase_seconds.items())
     took = f" in {duration(run.seconds or 0)} ({phases})" if phases else ""
     written = counted(sum(run.rows_loaded.values()), "row")
@@ -166,6 +183,14 @@ def print_ended(run: Run) -> None:
     say(f"\n{escaped(run.dataset)}: {run.status}{took}{rows}")
     where = f"{run.alias} (all of it: {run.schema})" if run.alias else run.schema
     say(f"Run {run.run_id}, schema {where}")
+
+
+def _print_stopped(run: Run, why: str) -> None:
+    took = f" after {duration(run.seconds)}" if run.seconds is not None else ""
+    written = sum(run.rows_loaded.values()) or _committed(run)
+    are = "is" if written == 1 else "are"
+    kept = f"{counted(written, 'row')} written {are} kept" if written else "no rows were written"
+    say(f"\n{escaped(run.dataset)}: {escaped(why)}{took}; {kept}.")
 
 
 def has_written(run: Run) -> bool:
@@ -210,8 +235,9 @@ class WaitingNotes:
 def _waiting_text(run: Run, before: int) -> str:
     if run.status != "queued":
         return ""
-    if reason := (run.activity.get("wait") or {}).get("reason"):
-        return f"Waiting: {escaped(reason)}."
+    wait = run.activity.get("wait") or {}
+    if "until" in wait:
+        return f"Waiting: {escaped(wait['reason'])}."
     are = "is" if before == 1 else "are"
     others = f"; {counted(before, 'queued run')} {are} older" if before else ""
     what = "resume" if run.attempt else "start"

@@ -162,7 +162,7 @@ class Attempt:
         self.log.close()
         wait = REQUEUE_AFTER.get(reason)
         if wait is not None:
-            found = self._with_progress(RunResult())
+            found = self._with_progress(RunResult(rows_loaded=self._progress.committed()))
             finish.requeue(self.installation, self.run, self.context.worker, wait, why, found)
 
     def _execute_phases(self) -> RunResult:

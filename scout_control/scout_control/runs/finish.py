@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,9 @@ from scout_control.meltano.log import NOT_SELECTED
 from scout_control.rules import column_rules, schedule
 from scout_control.rules import statuses as rules
 from scout_control.rules.expiry import MAX_PAUSE, counts_as_use
-from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, Trigger
+from scout_control.rules.statuses import STAGE_SECONDS, DatasetStatus, Phase, RunStatus, Trigger
 from scout_control.runs.progress import MAX_NOTICES
-from scout_control.runs.run_result import NOT_COUNTED, rows_in_tables
+from scout_control.runs.run_result import NOT_COUNTED, RunResult, rows_in_tables
 from scout_control.store import audit, datasets, metadata, queue, runs
 
 if TYPE_CHECKING:
@@ -27,13 +28,11 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
-    from scout_control.runs.run_result import RunResult
     from scout_control.store.models import Dataset, Run
 
 SHORTEST_PAUSE = timedelta(seconds=30)
 WORKED_SECONDS = "worked_seconds"
 """In the ``result`` of a run that has not ended: how long its requeued attempts took together."""
-STAGE_SECONDS = "phase_seconds"
 NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
 
 
@@ -82,11 +81,11 @@ def requeue(
         attempted: What the attempt that ends has found out.
     """
     now = datetime.now(UTC)
-    result = add_worked_seconds(run.result, run.updated_at, now)
-    if attempted is not None:
-        result |= _findings(run, attempted)
+    attempted = attempted or RunResult()
+    result = add_worked_seconds(run.result, run.updated_at, now) | _findings(run, attempted)
+    rows = Counter(run.rows_loaded) + Counter(attempted.rows_loaded)
     with installation.store.begin() as session:
-        activity = runs.waiting_activity(reason, now + wait) if reason else {}
+        activity = runs.waiting_activity(reason, now + wait if wait else None) if reason else {}
         is_ours = runs.move(
             session,
             run.id,
@@ -94,6 +93,7 @@ def requeue(
             worker,
             worker=None,
             result=result,
+            rows_loaded=dict(rows),
             activity=activity,
         )
         if is_ours:
@@ -183,11 +183,8 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
         "rows_in_tables": rows_in_tables(result),
     }
     if result.seconds:
-        earlier = run.result.get(STAGE_SECONDS, {})  # of attempts that paused
-        document[STAGE_SECONDS] = {
-            stage: round(spent + earlier.get(stage, 0), 1)
-            for stage, spent in result.seconds.items()
-        }
+        earlier = run.result.get(STAGE_SECONDS, {})  # of attempts that paused or were interrupted
+        document[STAGE_SECONDS] = rules.seconds_together(result.seconds, earlier)
     if warnings := _warnings(run, result):
         document["warnings"] = warnings
     if result.column_rules:
@@ -211,8 +208,11 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
 def _findings(run: Run, attempted: RunResult) -> dict[str, Any]:
     """Return what the next attempt at a run must know of this one."""
     earlier = run.result.get(column_rules.RESULT, {})
-    rules = column_rules.merged(earlier, attempted.column_rules)
-    found = {"warnings": _warnings(run, attempted), column_rules.RESULT: rules}
+    found: dict[str, Any] = {
+        "warnings": _warnings(run, attempted),
+        column_rules.RESULT: column_rules.merged(earlier, attempted.column_rules),
+        STAGE_SECONDS: rules.seconds_together(attempted.seconds, run.result.get(STAGE_SECONDS, {})),
+    }
     return {name: value for name, value in found.items() if value}
 
 

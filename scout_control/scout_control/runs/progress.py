@@ -107,6 +107,11 @@ class RunProgress:
         stage, spent = str(STAGES[self.phase]), self._clock() - self._entered_at
         return {**self._seconds, stage: self._seconds.get(stage, 0.0) + spent}
 
+    def committed(self) -> dict[str, int]:
+        """Return the rows of each stream that this attempt has committed."""
+        counts = self.snapshot()
+        return {name: each["committed"] for name, each in counts.items() if each["committed"]}
+
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the counts, which another thread may be changing."""
         return {name: dict(counts) for name, counts in list(self.streams.items())}

@@ -154,9 +154,9 @@ def explain_wait(session: Session, run_id: uuid.UUID, reason: str, until: dateti
     )
 
 
-def waiting_activity(reason: str, until: datetime) -> dict[str, Any]:
-    """Return the ``activity`` of a run that waits."""
-    return {"wait": {"reason": reason, "until": to_json_value(until)}}
+def waiting_activity(reason: str, until: datetime | None = None) -> dict[str, Any]:
+    """Return the ``activity`` of a run that waits; without a time, for a worker."""
+    return {"wait": {"reason": reason} | ({"until": to_json_value(until)} if until else {})}
 
 
 def running(session: Session) -> Sequence[Run]:

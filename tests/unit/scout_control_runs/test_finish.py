@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -277,3 +278,10 @@ def test_the_result_has_the_warnings_of_all_attempts_once():
     assert document["warnings"] == [RULES_UNKNOWN, "forms: 2 records rejected"]
     assert document["column_rules"] == UNMATCHED
     assert "warnings" not in finish.run_columns(a_run(), RunResult())["result"]
+
+
+def test_a_run_that_took_too_long_says_so():
+    process = replace(a_process(), is_interrupted=True, time_limit_seconds=86_400.0)
+
+    assert "stopped at its time limit, after 86400 s." in str(process.error)
+    assert str(replace(process, time_limit_seconds=None).error).startswith("The run was stopped. ")
