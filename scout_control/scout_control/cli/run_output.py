@@ -41,6 +41,7 @@ HIDDEN_FIELDS = frozenset(
             "seconds",
         ),
         *("is_interrupted", "cancelled", "previous_state", "worked_seconds"),
+        "column_rules_so_far",
     }
 )
 
@@ -101,7 +102,10 @@ def stop_reason(run: Run) -> str | None:
 
 def print_run(run: Run, document: dict[str, Any]) -> None:
     """Print one run: its fields, the seconds of its phases, and the rows of its streams."""
-    fields = {name: value for name, value in document.items() if name not in HIDDEN_FIELDS}
+    hidden = HIDDEN_FIELDS | {"reason"}  # comes last
+    if run.status != RunStatus.RUNNING:
+        hidden |= {"phase"}
+    fields = {name: value for name, value in document.items() if name not in hidden}
     fields |= {"status": status(run), "reason": _shown_reason(run)}
     fields |= {"took": duration(run.seconds) if run.seconds is not None else None}
     if models := run.activity.get("models"):
@@ -157,8 +161,16 @@ def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:
             "rows_this_run": f"{each.get('committed') or each['fetched']:,}",
             "of": None if each.get("total") is None else f"{each['total']:,}",
         }
-        for name, each in sorted(run.progress.items())
+        for name, each in sorted(_progress(run).items())
     ]
+
+
+def _progress(run: Run) -> dict[str, Any]:
+    """Return the counts of a run; the last ones of an attempt that was stopped are its rows."""
+    if not stop_reason(run):
+        return run.progress
+    rows = {name: {"fetched": 0, "committed": rows} for name, rows in run.rows_loaded.items()}
+    return {**run.progress, **rows}
 
 
 def _committed(run: Run) -> int:
@@ -167,14 +179,11 @@ def _committed(run: Run) -> int:
 
 def print_ended(run: Run) -> None:
     """Print how a run that was executed here ended: the rows of its streams, and how long."""
-    print_table(
-        _streams(run, run.as_dict()),
-        ("stream", "rows_this_run", "rows_in_table"),
-        "No rows were written.",
-    )
+    streams = _streams(run, run.as_dict())
     if why := stop_reason(run):
-        _print_stopped(run, why)
+        _print_stopped(run, why, [each for each in streams if each["rows_this_run"] != "0"])
         return
+    print_table(streams, ("stream", "rows_this_run", "rows_in_table"), "No rows were written.")
     phases = ", ".join(f"{name} {duration(spent)}" for name, spent in run.phase_seconds.items())
     took = f" in {duration(run.seconds or 0)} ({phases})" if phases else ""
     written = counted(sum(run.rows_loaded.values()), "row")
@@ -185,12 +194,15 @@ def print_ended(run: Run) -> None:
     say(f"Run {run.run_id}, schema {where}")
 
 
-def _print_stopped(run: Run, why: str) -> None:
+def _print_stopped(run: Run, why: str, streams: Sequence[dict[str, Any]]) -> None:
+    if streams:
+        print_table(streams, ("stream", "rows_this_run"))
+        say("")
     took = f" after {duration(run.seconds)}" if run.seconds is not None else ""
     written = sum(run.rows_loaded.values()) or _committed(run)
     are = "is" if written == 1 else "are"
     kept = f"{counted(written, 'row')} written {are} kept" if written else "no rows were written"
-    say(f"\n{escaped(run.dataset)}: {escaped(why)}{took}; {kept}.")
+    say(f"{escaped(run.dataset)}: {escaped(why)}{took}; {kept}.")
 
 
 def has_written(run: Run) -> bool:

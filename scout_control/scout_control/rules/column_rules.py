@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 EXCLUDE, HASH = NAMES = ("exclude_columns", "hash_columns")
 RESULT = "column_rules"
 """Where the result of a run keeps which rules have matched something."""
+SO_FAR = "column_rules_so_far"
+"""The same for the attempts at a run that has not ended: what they did not read is unknown."""
 MAX_NAMED = 10
 UNMATCHED_REMEDY = "What they were to protect may have arrived: check their spelling."
 WILDCARDS = re.compile(r"[*?]")

@@ -144,8 +144,9 @@ def _known_rules(session: Session, run: Run, result: RunResult) -> dict[str, boo
         return {}
     is_all = run.is_full_refresh and result.status is RunStatus.COMPLETED
     before = {} if is_all else runs.column_rules_before(session, run)
-    attempts = (run.result.get(column_rules.RESULT, {}), result.column_rules)
-    return column_rules.known(settings, result.catalog, before, *attempts)
+    earlier = (run.result.get(name, {}) for name in (column_rules.RESULT, column_rules.SO_FAR))
+    found = (*earlier, result.column_rules)
+    return column_rules.known(settings, result.catalog, before, *found)
 
 
 def run_columns(run: Run, result: RunResult) -> dict[str, Any]:
@@ -207,10 +208,10 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
 
 def _findings(run: Run, attempted: RunResult) -> dict[str, Any]:
     """Return what the next attempt at a run must know of this one."""
-    earlier = run.result.get(column_rules.RESULT, {})
+    earlier = run.result.get(column_rules.SO_FAR, {})
     found: dict[str, Any] = {
-        "warnings": _warnings(run, attempted),
-        column_rules.RESULT: column_rules.merged(earlier, attempted.column_rules),
+        "warnings": _notices(run, attempted),
+        column_rules.SO_FAR: column_rules.merged(earlier, attempted.column_rules),
         STAGE_SECONDS: rules.seconds_together(attempted.seconds, run.result.get(STAGE_SECONDS, {})),
     }
     return {name: value for name, value in found.items() if value}
@@ -219,10 +220,14 @@ def _findings(run: Run, attempted: RunResult) -> dict[str, Any]:
 def _warnings(run: Run, result: RunResult) -> list[str]:
     """Return what people should see of all attempts at a run although they read no log."""
     unmatched = column_rules.unmatched_text(result.column_rules)
+    notices = _notices(run, result)
+    return [unmatched, *notices] if unmatched else notices
+
+
+def _notices(run: Run, result: RunResult) -> list[str]:
     outdated = column_rules.unmatched_text(run.result.get(column_rules.RESULT, {}))
     earlier = (text for text in run.result.get("warnings", ()) if text != outdated)
-    notices = list(dict.fromkeys([*earlier, *result.notices]))[:MAX_NOTICES]
-    return [unmatched, *notices] if unmatched else notices
+    return list(dict.fromkeys([*earlier, *result.notices]))[:MAX_NOTICES]
 
 
 def _stream_document(outcome: str, rows: int) -> dict[str, Any]:

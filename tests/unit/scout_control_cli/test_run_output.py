@@ -370,7 +370,7 @@ def test_a_cancelled_run_is_shown_with_its_reason_in_readable_rows(capsys):
 
     assert ["reason", "interrupted by Ctrl-C"] in rows
     assert ["took", "6 s"] in rows
-    for row in ("cancelled  ", "previous state", "worked seconds", "waits"):
+    for row in ("\ncancelled  ", "\nphase  ", "previous state", "worked seconds", "waits"):
         assert row not in printed
     assert {"cancelled", "previous_state", "worked_seconds"} <= stopped.as_dict().keys()
 
