@@ -35,7 +35,8 @@ PHONE, NATIONAL_ID, NAME, WORKER = (
 )
 SEEN = "canary that is not protected"
 PROTECTED = (PHONE, NATIONAL_ID, NAME, WORKER)
-EXCLUDE = {"cases": ["properties.phone"], "forms": ["form_data.**.phone", "form_data.meta"]}
+MISTYPED = "properties.phnoe"
+EXCLUDE = {"cases": ["properties.phone", MISTYPED], "forms": ["form_data.**.phone", "form_data.meta"]}
 HASH = {
     "cases": ["case_name", "properties.card"],
     "forms": ["form_data.**.card", "username", "metadata.username"],
@@ -103,6 +104,7 @@ def test_excluded_and_hashed_values_are_nowhere(settings, tmp_path):
         with Files([tmp_path], wanted) as files:
             run = scout.runs.execute(path, log_file=log)
         assert (run.status, run.error_message, run.transform_error) == ("completed", None, None)
+        told = scout.status().synced_data[0]["reason"]
         said = b"".join(
             command(settings, *words)
             for words in (
@@ -120,8 +122,13 @@ def test_excluded_and_hashed_values_are_nowhere(settings, tmp_path):
             settings, "links", "update", "hq", "--project", "river", "--exclude", "cases.owner_id"
         )
         document = scout.links.show("river", "hq").sync_config
+        told_after = scout.status().synced_data[0]["reason"]
         refuse_what_cannot_hold(scout)
 
+    [warning] = (text for text in run.as_dict()["warnings"] if "exclude/hash" in text)
+    assert warning == told
+    assert f"matched nothing: cases.{MISTYPED}. " in warning
+    assert told_after is None
     assert len(files.seen) > 20
     assert files.found == set()
     assert found_in(stored + said + log.read_bytes()) == set()
