@@ -36,7 +36,10 @@ PHONE, NATIONAL_ID, NAME, WORKER = (
 SEEN = "canary that is not protected"
 PROTECTED = (PHONE, NATIONAL_ID, NAME, WORKER)
 MISTYPED = "properties.phnoe"
-EXCLUDE = {"cases": ["properties.phone", MISTYPED], "forms": ["form_data.**.phone", "form_data.meta"]}
+EXCLUDE = {
+    "cases": ["properties.phone", MISTYPED],
+    "forms": ["form_data.**.phone", "form_data.meta"],
+}
 HASH = {
     "cases": ["case_name", "properties.card"],
     "forms": ["form_data.**.card", "username", "metadata.username"],
@@ -118,9 +121,8 @@ def test_excluded_and_hashed_values_are_nowhere(settings, tmp_path):
         with closing(psycopg2.connect(settings.database_url)) as connection:
             hashes = hashes_in(connection, run.schema, ids)
         stored = dump(settings.database_url)
-        changed = command(
-            settings, "links", "update", "hq", "--project", "river", "--exclude", "cases.owner_id"
-        )
+        new = ("--exclude", "cases.owner_id", "--exclude", "cases.properties.notee")
+        changed = command(settings, "links", "update", "hq", "--project", "river", *new)
         document = scout.links.show("river", "hq").sync_config
         told_after = scout.status().synced_data[0]["reason"]
         refuse_what_cannot_hold(scout)
@@ -134,9 +136,11 @@ def test_excluded_and_hashed_values_are_nowhere(settings, tmp_path):
     assert found_in(stored + said + log.read_bytes()) == set()
     assert found_in(stored, [SEEN]) == found_in(said, [SEEN]) == {SEEN}
     assert len(hashes) == len({NAME, NATIONAL_ID, WORKER})
+    assert b"has cases.properties.notee. Did you mean note?" in changed
+    assert b"phone" not in changed.partition(b"Warning")[2]  # excluded already, so in no row
     assert f"Rows of {path} that are loaded already keep their values.".encode() in changed
     assert f"scout datasets drop {path} && scout run {path}".encode() in changed
-    assert document["exclude_columns"] == {**EXCLUDE, "cases": ["owner_id"]}
+    assert document["exclude_columns"] == {**EXCLUDE, "cases": ["owner_id", "properties.notee"]}
     assert document["hash_columns"] == HASH
 
 

@@ -10,7 +10,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from scout_control.rules.suggestions import advice
+from scout_control.rules.suggestions import advice, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -60,6 +60,46 @@ def united(*settings: Mapping[str, Any]) -> dict[str, Rules]:
         }
         for name in NAMES
     }
+
+
+Path = tuple[str, str, str]
+"""A stream, its column, and what the path of a rule names first in the column."""
+
+
+def inner_paths(known: Mapping[str, bool], *settings: Mapping[str, Any]) -> list[Path]:
+    """Return the rules that lead into a column, as far as their names have no wildcards.
+
+    Args:
+        known: Which rules have matched something, and so are no mistakes; what they exclude is in
+            no row.
+        *settings: Settings with rules.
+    """
+    parted = [
+        (stream, path.split("."))
+        for rules in united(*settings).values()
+        for stream, paths in rules.items()
+        for path in paths
+        if "." in path and not known.get(f"{stream}.{path}")
+    ]
+    found = {(stream, parts[0], parts[1]) for stream, parts in parted}
+    return sorted(each for each in found if not WILDCARDS.search("".join(each)))
+
+
+def unseen(paths: Iterable[Path], keys: Mapping[tuple[str, str], set[str]]) -> list[str]:
+    """Return what to tell of paths whose names are not among those of the loaded rows.
+
+    Args:
+        paths: Those of rules.
+        keys: By stream and column, the names that its rows have; empty if unknown.
+    """
+    found = []
+    for stream, column, name in paths:
+        seen = keys.get((stream, column), set())
+        if seen and name not in seen:
+            meant = did_you_mean([name], seen)
+            said = f"No row that is loaded has {stream}.{column}.{name}."
+            found.append(f"{said} {meant}" if meant else said)
+    return found
 
 
 def names(*settings: Mapping[str, Any]) -> set[str]:

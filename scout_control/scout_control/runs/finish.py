@@ -143,7 +143,7 @@ def _known_rules(session: Session, run: Run, result: RunResult) -> dict[str, boo
     if not column_rules.names(*settings):
         return {}
     is_all = run.is_full_refresh and result.status is RunStatus.COMPLETED
-    before = {} if is_all else runs.column_rules_before(session, run)
+    before = {} if is_all else runs.column_rules_known(session, run.dataset_id, run.id)
     earlier = (run.result.get(name, {}) for name in (column_rules.RESULT, column_rules.SO_FAR))
     found = (*earlier, result.column_rules)
     return column_rules.known(settings, result.catalog, before, *found)

@@ -184,15 +184,19 @@ def latest(session: Session, limit: int, dataset_id: uuid.UUID | None = None) ->
     return session.scalars(statement).all()
 
 
-def column_rules_before(session: Session, run: Run) -> dict[str, bool]:
-    """Return which rules for columns had matched something when an earlier run ended."""
+def column_rules_known(
+    session: Session, dataset_id: uuid.UUID, except_run: uuid.UUID | None = None
+) -> dict[str, bool]:
+    """Return which rules for columns had matched something when the last run ended."""
     known = Run.result[column_rules.RESULT]
     statement = (
         select(known)
-        .where(Run.dataset_id == run.dataset_id, Run.id != run.id, known.is_not(None))
+        .where(Run.dataset_id == dataset_id, known.is_not(None))
         .order_by(Run.created_at.desc())
         .limit(1)
     )
+    if except_run is not None:
+        statement = statement.where(Run.id != except_run)
     return session.scalar(statement) or {}
 
 

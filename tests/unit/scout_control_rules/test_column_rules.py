@@ -124,3 +124,19 @@ def test_rules_that_matched_nothing_are_named_within_bounds():
     assert text.startswith("exclude/hash rules matched nothing: cases.b, forms.z. What they")
     many = column_rules.unmatched_text({f"cases.{number:03}": False for number in range(400)})
     assert "cases.009 and 390 more. " in many
+
+
+def test_names_that_no_loaded_row_has_may_be_mistyped():
+    given = (
+        {"exclude_columns": {"cases": ["properties.phnoe", "name", "properties.*x", "p.q.r"]}},
+    )
+    paths = column_rules.inner_paths(
+        {"cases.p.q.r": True}, *given, {"hash_columns": {"f*": ["a.b"], "cases": ["p.q.s"]}}
+    )
+    assert paths == [("cases", "p", "q"), ("cases", "properties", "phnoe")]
+
+    seen = {("cases", "properties"): {"phone", "age"}, ("cases", "p"): set()}
+    [text] = column_rules.unseen(paths, seen)
+    assert text.startswith("No row that is loaded has cases.properties.phnoe. Did you mean phone?")
+    assert column_rules.unseen(paths, {("cases", "properties"): {"phnoe"}}) == []
+    assert column_rules.unseen(paths, {}) == []
