@@ -15,7 +15,7 @@ UNSEEN, SEEN = {RULE: False}, {RULE: True}
 FAILED = RunFailedError("It broke.", "Run again.")
 
 
-class World:
+class RuledDataset:
     """A dataset whose link has a rule, and ends of its runs."""
 
     def __init__(self, installation):
@@ -29,9 +29,9 @@ class World:
         self.scout.links.update("river", self.source, exclude={"things": paths})
 
     def claim(self, *, full_refresh=False):
-        site = self.scout.installation
+        installation = self.scout.installation
         queued = self.scout.runs.queue(self.path, full_refresh=full_refresh)
-        with site.store.begin() as session:
+        with installation.store.begin() as session:
             found = lookups.run(session, queued.run_id)
             return runs.claim(session, found.id, "w", datetime.now(UTC))
 
@@ -52,54 +52,54 @@ class World:
 
 
 @pytest.fixture
-def world(shared_installation):
-    return World(shared_installation)
+def ruled(shared_installation):
+    return RuledDataset(shared_installation)
 
 
-def test_only_a_match_or_another_rule_ends_the_warning(world):
-    run = world.run(UNSEEN)
-    assert run.as_dict()["warnings"] == [world.reason]
-    assert world.is_told
-    world.run({})  # nothing of the stream came
-    assert world.is_told
-    world.run({}, error=FAILED)  # as does a run that failed before anything was read
-    assert "It broke" in world.reason
-    world.scout.runs.cancel(world.scout.runs.queue(world.path).run_id)
-    assert "warnings" in world.run({}).as_dict()
-    assert world.is_told
+def test_only_a_match_or_another_rule_ends_the_warning(ruled):
+    run = ruled.run(UNSEEN)
+    assert run.as_dict()["warnings"] == [ruled.reason]
+    assert ruled.is_told
+    ruled.run({})  # nothing of the stream came
+    assert ruled.is_told
+    ruled.run({}, error=FAILED)  # as does a run that failed before anything was read
+    assert "It broke" in ruled.reason
+    ruled.scout.runs.cancel(ruled.scout.runs.queue(ruled.path).run_id)
+    assert "warnings" in ruled.run({}).as_dict()
+    assert ruled.is_told
 
-    assert "warnings" not in world.run(SEEN).as_dict()
-    assert world.reason is None
-    world.run(UNSEEN)  # no record of this increment had it
-    assert world.reason is None
-    world.run(UNSEEN, full_refresh=True)
-    assert world.is_told
-    world.exclude(OTHER)
-    assert world.reason is None
+    assert "warnings" not in ruled.run(SEEN).as_dict()
+    assert ruled.reason is None
+    ruled.run(UNSEEN)  # no record of this increment had it
+    assert ruled.reason is None
+    ruled.run(UNSEEN, full_refresh=True)
+    assert ruled.is_told
+    ruled.exclude(OTHER)
+    assert ruled.reason is None
 
 
-def test_attempts_at_a_run_count_together(world):
-    site = world.scout.installation
-    run = world.claim(full_refresh=True)
+def test_attempts_at_a_run_count_together(ruled):
+    installation = ruled.scout.installation
+    run = ruled.claim(full_refresh=True)
     assert finish.requeue(
-        site, run, "w", attempted=RunResult(column_rules=SEEN, seconds={"load": 2})
+        installation, run, "w", attempted=RunResult(column_rules=SEEN, seconds={"load": 2})
     )
     assert finish.finish(
-        site, world.claim(), "w", RunResult(column_rules=UNSEEN, seconds={"load": 1})
+        installation, ruled.claim(), "w", RunResult(column_rules=UNSEEN, seconds={"load": 1})
     )
-    ended = world.scout.runs.show(str(run.id))
+    ended = ruled.scout.runs.show(str(run.id))
 
     assert ended.phase_seconds == {"load": 3}
-    assert world.reason is None
+    assert ruled.reason is None
 
 
-def test_what_a_stopped_run_did_not_read_is_unknown(world):
-    site = world.scout.installation
-    run = world.claim()
+def test_what_a_stopped_run_did_not_read_is_unknown(ruled):
+    installation = ruled.scout.installation
+    run = ruled.claim()
     found = RunResult(column_rules=UNSEEN, rows_loaded={"things": 7}, seconds={"load": 2.0})
-    assert finish.requeue(site, run, "w", timedelta(), "interrupted by Ctrl-C", found)
-    ended = world.scout.runs.cancel(str(run.id), reason="interrupted by Ctrl-C")
+    assert finish.requeue(installation, run, "w", timedelta(), "interrupted by Ctrl-C", found)
+    ended = ruled.scout.runs.cancel(str(run.id), reason="interrupted by Ctrl-C")
 
-    assert world.reason is None
+    assert ruled.reason is None
     assert (ended.result["reason"], ended.rows_loaded) == ("interrupted by Ctrl-C", {"things": 7})
     assert (ended.activity, ended.phase_seconds) == ({}, {"load": 2.0})
