@@ -125,8 +125,8 @@ def print_run(run: Run, document: dict[str, Any]) -> None:
         say("")
         named = [name for name in STREAMS if any(each.get(name) for each in streams)]
         print_table(streams, named)
-    for warning in warnings(run):
-        say(f"\nWarning: {escaped(warning)}")
+    if told := warnings(run):
+        say("\n" + "\n".join(f"Warning: {escaped(each)}" for each in told))
     say(f"\nIts log: scout runs logs {run.run_id}")
 
 

@@ -323,7 +323,7 @@ def test_warnings_of_a_run_are_shown_with_it(capsys):
     printed = capsys.readouterr().out
 
     assert "\nWarning: nothing matched: a\n" in printed
-    assert "\nWarning: b\n" in printed
+    assert "\nWarning: b\n\n" in printed
     assert "column rules" not in printed
     assert found.as_dict()["result"]["warnings"] == ["nothing matched: a", "b"]
 
