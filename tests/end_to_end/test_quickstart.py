@@ -117,6 +117,9 @@ def test_questions_are_asked_until_answers_hold_and_an_interruption_loses_none(
         screen.wait_for("prepare")  # the display of the run
         screen.type("\x03")
         assert screen.end() == 130
+        assert f"{sandbox.domain}/hq: interrupted by Ctrl-C after" in screen.text()
+        assert f"Next: scout run {sandbox.domain}/hq" in screen.text()
+        assert "run_lost" not in screen.text()
 
     with started() as screen:
         assert screen.end() == 0
