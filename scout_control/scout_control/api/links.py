@@ -13,7 +13,7 @@ from scout_control.api import link_remains, views
 from scout_control.api.link_changes import DEFAULTS, ColumnPaths, LinkChange
 from scout_control.credentials.link_settings import check_link
 from scout_control.credentials.required_settings import link_error
-from scout_control.datasets import dataset_drop
+from scout_control.datasets import dataset_drop, unseen_paths
 from scout_control.errors import ConflictError
 from scout_control.installation import secret_context
 from scout_control.rules.statuses import DatasetStatus
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from scout_control.errors import SettingsError
     from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
+
+
+MAX_READ = 3
+"""Of how many datasets of a link rows are read: they are of one source."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,21 @@ class Links:
                 )
             )
             return [lookups.path(each) for each in rows]
+
+    def unseen_paths(self, project: str, source: str) -> Sequence[str]:
+        """Return warnings of ``exclude`` and ``hash`` paths that no row loaded so far has.
+
+        Such a path may be mistyped, and protects nothing then.
+        """
+        with self._installation.store.begin() as session:
+            link = lookups.link(session, project, source)
+            loaded = session.scalars(
+                select(Dataset).where(
+                    Dataset.project_source_id == link.id, Dataset.status != DatasetStatus.EXPIRED
+                )
+            ).all()
+        found = (unseen_paths.find(self._installation, each) for each in loaded[:MAX_READ])
+        return sorted({text for texts in found for text in texts})
 
     def remove(self, project: str, source: str, *, drop: bool = False) -> None:
         """Detach a source from a project; its data expires (see ``remaining``), or is dropped now.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
 from scout_control.errors import FIRST_CONNECT, RECONNECT
-from scout_control.rules import health, retention, unlinked
+from scout_control.rules import column_rules, health, retention, unlinked
 from scout_control.rules.credential_kinds import CREDENTIAL_WAS_RESET, credential_status
 from scout_control.rules.health import Condition, Facts
 from scout_control.rules.json_values import to_json_value
@@ -28,6 +28,7 @@ HELPERS = frozenset({*RUN, "run_id", "run_status", "run_since", "heartbeat_at", 
     "needs_reconnect",
     "credential_error",
     "keep_hours",
+    *("column_rules", "link_config", "source_config"),
 }
 """Columns of a dataset's row that its view does not have."""
 
@@ -114,6 +115,7 @@ def _dataset(row: Row, now: datetime, *, has_worker: bool) -> Row:
             is_linked=row["is_linked"],
             remains=_remains(row, expires_at),
             has_worker=has_worker,
+            unmatched_rules=_unmatched_rules(row),
         ),
         now,
     )
@@ -148,6 +150,15 @@ def _remains(row: Row, expires_at: datetime | None) -> str | None:
     if not unlinked.holds_data(row["status"], row["last_sync_at"], row["sync_error"]):
         return None
     return unlinked.reason(row["project"], row["source"], expires_at)
+
+
+def _unmatched_rules(row: Row) -> str | None:
+    """Return what to tell of rules for columns that matched nothing, and are still the rules."""
+    names = column_rules.names(row["source_config"], row["link_config"])
+    known = row["column_rules"] or {}
+    return column_rules.unmatched_text(
+        {name: is_matched for name, is_matched in known.items() if name in names}
+    )
 
 
 def _run(row: Row, now: datetime) -> Row | None:

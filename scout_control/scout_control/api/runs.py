@@ -202,14 +202,18 @@ class Runs:
         with self._installation.store.begin() as session:
             return _request(session, dataset, full_refresh=full_refresh)
 
-    def cancel(self, run_id: str) -> views.Run:
+    def cancel(self, run_id: str, *, reason: str = run_cancellation.ON_REQUEST) -> views.Run:
         """Cancel a run; what it committed stays.
+
+        Args:
+            run_id: The id of the run or its beginning, or a dataset for its latest run.
+            reason: What is shown with the run.
 
         Raises:
             NotFoundError: No run has this id.
             ConflictError: It has already ended.
         """
-        return views.Run.of(run_cancellation.cancel(self._installation.store, run_id))
+        return views.Run.of(run_cancellation.cancel(self._installation.store, run_id, reason))
 
 
 def _request(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:

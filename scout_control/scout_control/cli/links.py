@@ -193,9 +193,14 @@ def finish(scout: Scout, link: Link, before: Link | None = None) -> None:
     record = link.as_dict()
     if before is not None and _rules(before) != _rules(link):
         record["earlier_rows"] = scout.links.earlier_rows(link.project, link.source)
+        record["warnings"] = scout.links.unseen_paths(link.project, link.source)
     if link.credential_mode == "project":
         record["dataset"] = scout.datasets.ensure(link.project, link.source).path
-    print_result(record, lambda: print_record(record))
+    texts = record.get("warnings", ())
+    shown = {name: value for name, value in record.items() if name != "warnings"}
+    print_result(record, lambda: print_record(shown))
+    for text in () if wants_json() else texts:
+        say(f"Warning: {escaped(text)}", err=True)
     note_earlier_rows(record.get("earlier_rows", ()))
     if not record.get("earlier_rows"):
         _suggest_next(scout, record)

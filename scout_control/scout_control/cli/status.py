@@ -178,7 +178,8 @@ def _notes(dataset: Row) -> Iterator[str]:
     counts = [count for count in dataset["row_counts"].values() if count is not None]
     if counts:
         yield f"{counted(sum(counts), 'row')} in {counted(len(counts), 'stream')}"
-    if dataset["status"] not in {READY, PENDING}:  # the latter is in its condition
+    # That of its run, and "pending", are in its condition.
+    if dataset["status"] not in {READY, PENDING} and not dataset["run"]:
         yield dataset["status"]
     if dataset["is_paused"]:
         yield "schedule paused"

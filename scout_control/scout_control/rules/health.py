@@ -78,6 +78,8 @@ class Facts:
     """Whether its project still uses its source."""
     remains: str | None = None
     """Of a dataset that is not linked: until when its data is kept, and what to do."""
+    unmatched_rules: str | None = None
+    """What to tell of rules for columns that matched nothing."""
     has_worker: bool = True
     """Whether any worker of the installation is alive."""
 
@@ -134,7 +136,9 @@ def _last_trouble(facts: Facts) -> str | None:
         return None
     if facts.sync_error:
         return facts.sync_error
-    return f"dbt failed: {facts.transform_error}" if facts.transform_error else None
+    if facts.transform_error:
+        return f"dbt failed: {facts.transform_error}"
+    return facts.unmatched_rules
 
 
 def _run_trouble(facts: Facts, now: datetime) -> str | None:

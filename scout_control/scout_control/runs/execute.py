@@ -165,7 +165,8 @@ class Attempt:
         self.log.close()
         wait = REQUEUE_AFTER.get(reason)
         if wait is not None:
-            finish.requeue(self.installation, self.run, self.context.worker, wait, why)
+            found = self._with_progress(RunResult(rows_loaded=self._progress.committed()))
+            finish.requeue(self.installation, self.run, self.context.worker, wait, why, found)
 
     def _execute_phases(self) -> RunResult:
         """Return how the run ended; an error in any phase is an end, too."""
@@ -175,14 +176,14 @@ class Attempt:
             with prepare.prepared(self.installation, self.run) as preparation:
                 known = run_result.started(preparation)
                 result = self._provision_and_load(preparation, known)
-                return replace(result, seconds=self._progress.seconds())
+                return self._with_progress(result)
         except ControlError as error:
-            return replace(known, error=error, seconds=self._progress.seconds())
+            return self._with_progress(replace(known, error=error))
         except OSError as error:  # such as a full disk, or one that became read-only
             where = f" at {error.filename}" if error.filename else ""
             cause = f"This machine could not continue the run: {error.strerror}{where}."
             stopped = ServerError(cause, "Correct the cause; see: scout doctor")
-            return replace(known, error=stopped, seconds=self._progress.seconds())
+            return self._with_progress(replace(known, error=stopped))
         except RunLostError:
             raise
         except BaseException as error:
@@ -197,6 +198,14 @@ class Attempt:
                 self.log.close()
                 finish.finish(self.installation, self.run, self.context.worker, failed)
             raise
+
+    def _with_progress(self, result: RunResult) -> RunResult:
+        return replace(
+            result,
+            seconds=self._progress.seconds(),
+            notices=[self.log.redacted(text) for text in self._progress.notices],
+            column_rules=self._progress.column_rules,
+        )
 
     def _provision_and_load(self, preparation: Preparation, known: RunResult) -> RunResult:
         # Two runs with one rotating credential would each make the other's token invalid.

@@ -52,7 +52,8 @@ DATASETS = """
            live.activity, live.resume_at, live.heartbeat_at, live.worker,
            coalesce(live.resume_at, live.updated_at) AS run_since, ended.transform_error,
            credential.is_valid IS FALSE AS needs_reconnect,
-           credential.last_error AS credential_error
+           credential.last_error AS credential_error,
+           rules.column_rules, link.sync_config AS link_config, source.config AS source_config
       FROM scout_control.datasets AS dataset
       JOIN scout_control.project_sources AS link ON link.id = dataset.project_source_id
       JOIN scout_control.sources AS source ON source.id = link.source_id
@@ -64,6 +65,12 @@ DATASETS = """
             WHERE dataset_id = dataset.id AND status NOT IN ('queued', 'running', 'paused')
             ORDER BY created_at DESC LIMIT 1
       ) AS ended ON true
+      LEFT JOIN LATERAL (
+           SELECT result -> 'column_rules' AS column_rules FROM scout_control.runs
+            WHERE (link.sync_config || source.config) ?| ARRAY['exclude_columns', 'hash_columns']
+              AND dataset_id = dataset.id AND result ? 'column_rules'
+            ORDER BY created_at DESC LIMIT 1
+      ) AS rules ON true
       LEFT JOIN scout_control.credentials AS credential
         ON credential.source_id = source.id
        AND CASE WHEN dataset.user_id IS NULL THEN credential.project_id = link.project_id
