@@ -249,6 +249,7 @@ def dataset(number: int, health: str = "fine", **given) -> dict:
         "last_sync_at": "2026-11-28T11:00:00Z",
         "next_sync_at": "2026-11-29T11:00:00Z",
         "is_paused": False,
+        "is_linked": True,
         **given,
     }
 
