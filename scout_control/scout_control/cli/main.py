@@ -43,7 +43,7 @@ COMMANDS = {
         ("touch", "datasets:touch"),
         ("search-path", "datasets:search_path"),
         ("doctor", "admin:doctor"),
-        ("keys", "admin:keys"),
+        ("keys", "keys:keys"),
         ("audit", "audit:audit"),
         ("purge", "audit:purge"),
         ("worker", "admin:worker"),

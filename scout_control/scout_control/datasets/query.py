@@ -26,7 +26,13 @@ from psycopg.types.datetime import (
 from sqlalchemy import select
 
 from scout_control.datasets import query_failures, query_role
-from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.errors import (
+    ConflictError,
+    QueryError,
+    QueryTimeoutError,
+    ServerError,
+    SettingsError,
+)
 from scout_control.rules import query_limits, session_settings
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, datasets, lookups
@@ -78,10 +84,6 @@ BEGIN
     PERFORM pg_catalog.set_config('scout.plan', pg_catalog.rtrim(plan, pg_catalog.chr(10)), true);
 END
 """)
-
-
-class QueryError(ControlError):
-    """A query that failed; quotes Postgres, since the author of the query may read its message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +229,7 @@ def _execute(
     except UnicodeEncodeError:
         raise QueryError("The query is not valid UTF-8.", "Correct its encoding.") from None
     except (psycopg.errors.QueryCanceled, psycopg.errors.AdminShutdown):
-        raise QueryError(
+        raise QueryTimeoutError(
             f"The query took longer than {timeout_seconds:g} s.",
             "Narrow the query, or raise --timeout.",
         ) from None

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from scout_control.datasets.query import QueryError
 from scout_control.demo import dataset, manual_pipe
 from scout_control.demo.commands import Commands, short
 from scout_control.demo.commcare import CommCare
@@ -16,7 +15,7 @@ from scout_control.demo.connect import Connect
 from scout_control.demo.demo_file import DemoFile
 from scout_control.demo.load import Loaded, load
 from scout_control.demo.services import Services, embedded, started
-from scout_control.errors import ConflictError, RunFailedError
+from scout_control.errors import ConflictError, QueryError, RunFailedError
 from scout_control.installation import embedded_postgres
 from scout_control.meltano import executables
 from scout_control.rules.wording import counted
