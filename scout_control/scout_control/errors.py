@@ -5,11 +5,15 @@
     - KeysUnusableError .... as before: no encryption key fits what is stored
     - UnconfirmedError ...... the caller, who removes something and could not be asked (exit 2)
   - ConflictError .......... the caller: the current state does not allow it; look, then retry
+    - OutdatedError ........ as before; it has changed since the caller looked
+  - BusyError .............. the caller, by waiting
   - NotSignedInError ....... the caller, who gave no valid token or session
+  - TooManyAttemptsError ... the caller, by waiting: too many wrong tokens were sent
   - ForbiddenError ......... the caller, whose roles or token do not allow it
   - NotFoundError .......... the caller, who named something that does not exist (exit 3)
   - ServerError ............ the administrator of the database or the machine
     - ServerUnavailableError  as before; it does not answer
+      - GivenServerError ... the caller, who gave its address and login
     - PrivilegeError ........ as before; its role lacks a privilege
   - QueryError ............. the author of an SQL statement
     - QueryTimeoutError ..... as before: the statement took too long
@@ -75,6 +79,18 @@ class ConflictError(ControlError):
     reason = "conflict"
 
 
+class OutdatedError(ConflictError):
+    """What a change was based on is not the present state any longer."""
+
+    reason = "outdated"
+
+
+class BusyError(ControlError):
+    """Too many requests of the same kind are being answered already."""
+
+    reason = "too many requests"
+
+
 class CredentialMissingError(ControlError):
     """No account of the source is connected for the owner; nothing was started."""
 
@@ -86,6 +102,16 @@ class NotSignedInError(ControlError):
     """Who is asking is unknown: there is no valid token or session."""
 
     reason = "not signed in"
+
+
+class TooManyAttemptsError(ControlError):
+    """Too many wrong tokens were sent; nothing was looked up."""
+
+    reason = "too many attempts"
+
+    def __init__(self, cause: str, remedy: str, seconds: int = 60) -> None:
+        super().__init__(cause, remedy)
+        self.seconds = seconds
 
 
 class ForbiddenError(ControlError):
@@ -135,6 +161,10 @@ class ServerUnavailableError(ServerError):
     """A server does not answer, or rejects the login."""
 
     reason = "no connection"
+
+
+class GivenServerError(ServerUnavailableError):
+    """As before, for a database that the caller has just named; nothing was stored."""
 
 
 class PrivilegeError(ServerError):

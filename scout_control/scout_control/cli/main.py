@@ -31,6 +31,7 @@ COMMANDS = {
         ("people", "people:people"),
         ("members", "members:members"),
         ("tokens", "tokens:tokens"),
+        ("sessions", "sessions:sessions"),
         ("serve", "serve:serve"),
         ("datasets", "datasets:datasets"),
         ("models", "models:models"),

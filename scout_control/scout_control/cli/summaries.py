@@ -21,6 +21,7 @@ SUMMARIES = {
     "people": "Manage the people who sign in.",
     "members": "Manage members: which people belong to which projects.",
     "tokens": "Manage tokens, with which programs act for a person.",
+    "sessions": "Manage the browsers in which people are signed in.",
     "serve": "Serve the REST interface on this machine, until SIGTERM or SIGINT.",
     "datasets": "Manage datasets.",
     "models": "Manage the dbt models generated for datasets.",

@@ -31,6 +31,7 @@ from scout_control.errors import (
     QueryError,
     QueryTimeoutError,
     ServerError,
+    ServerUnavailableError,
     SettingsError,
 )
 from scout_control.rules import query_limits, session_settings
@@ -341,5 +342,7 @@ def _connect(
             f"{lookups.path(dataset)} has no reader role.",
             f"Load it: scout run {quote(lookups.path(dataset))}",
         ) from None
+    except psycopg.OperationalError as error:  # it does not answer, or has no connection left
+        raise ServerUnavailableError.of_postgres(error, error.sqlstate) from None
     except psycopg.Error as error:
         raise ServerError.of_postgres(error, error.sqlstate) from None

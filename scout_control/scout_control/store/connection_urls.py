@@ -6,9 +6,10 @@ or refused with the reason: one that was lost silently could weaken how a server
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlunsplit
 
 import psycopg
@@ -25,6 +26,7 @@ DEFAULT_PORT = 5432
 LARGEST_PORT = 65_535
 SCHEME = re.compile(r"\Apostgres(?:ql)?(?:\+\w+)?(?=://)")
 SOCKET = re.compile(r"[/@]")  # how a directory of Unix sockets, or an abstract one, begins
+HOST_NAME = re.compile(r"[\w.-]+")
 SSLMODE = "sslmode"
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir")
 SYSTEM = "system"
@@ -140,6 +142,37 @@ def parse(url: str) -> ConnectionUrl:
         sslmode=sslmode or None,
         parameters={name: value for name, value in given.items() if value},
     )
+
+
+def of_parts(parts: Mapping[str, Any]) -> ConnectionUrl:
+    """Return the same for parts that are given one by one, which the same rules hold for.
+
+    Raises:
+        SettingsError: The host or the user is missing, or a part is invalid.
+    """
+    if not parts.get("host") or not parts.get("user"):
+        raise SettingsError("A connection needs a host and a user.", "Give both, or a URL.")
+    url = ConnectionUrl(
+        host=parts["host"],
+        port=parts.get("port") or DEFAULT_PORT,
+        database=parts.get("database") or parts["user"],
+        user=parts["user"],
+        password=parts.get("password") or "",
+        sslmode=parts.get("sslmode"),
+        parameters=parts.get("parameters") or {},
+    )
+    if not SOCKET.match(url.host) and not all(map(_is_host, url.host.split(","))):
+        raise SettingsError("The host is neither a name nor an address.", "Correct it.")
+    return parse(url.compose())
+
+
+def _is_host(text: str) -> bool:
+    if HOST_NAME.fullmatch(text):
+        return True
+    try:
+        return bool(ipaddress.IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def check_parameters(parameters: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +15,7 @@ from scout_control.datasets.purge.owner_data import SearchTerms
 from scout_control.datasets.purge.report import PurgeReport
 from scout_control.errors import ConflictError, ControlError, NotFoundError, SettingsError
 from scout_control.rules import access_tokens
-from scout_control.store import models, people
+from scout_control.store import models, people, requests
 from sqlalchemy import text
 from support import pasted
 from support.documents import OWN_TEST, run_by
@@ -185,12 +186,54 @@ def test_events_about_a_person_name_what_was_done(scout, run):
     assert '"Ann"' not in json.dumps(run("audit"))
 
 
+def request(scout, person):
+    """Store a query of a person, and the key of a request."""
+    if not scout.links.list("river"):
+        scout.links.add("river", "hq", mode="project")
+    dataset = scout.datasets.ensure("river", "hq")
+    run = scout.runs.queue(dataset.id)
+    row = models.Query(
+        person_id=person,
+        dataset_id=uuid.UUID(dataset.id),
+        milliseconds=1,
+        letters=6,
+        statement=f"SELECT '{person}'",
+    )
+    with scout.installation.store.begin() as session:
+        requests.add_query(session, row)
+        run_id = uuid.UUID(run.run_id)
+        requests.add_key(session, person, f"key of {person}", bytes(32), run_id)
+    scout.runs.cancel(run.run_id)
+
+
+def test_what_people_requested_is_bounded_by_number_and_age(scout, monkeypatch):
+    monkeypatch.setattr(requests, "MOST_QUERIES_OF_PERSON", 2)
+    monkeypatch.setattr(requests, "MOST_KEYS_OF_PERSON", 2)
+    for person in ("ann", "ben"):
+        scout.people.add(person)
+    for _ in range(3):
+        request(scout, "ann")
+    request(scout, "ben")
+
+    found = scout.queries.list()
+    assert [each.person for each in found] == ["ben", "ann", "ann"]
+    assert stored(scout, "idempotency_keys").count("key of ann") == 1  # the same key
+    later = datetime.now(UTC) + requests.HISTORY_RETENTION + timedelta(minutes=1)
+    with scout.installation.store.begin() as session:
+        assert requests.find_key(session, "ann", "key of ann", datetime.now(UTC)) is not None
+        assert requests.find_key(session, "ann", "key of ann", later) is None
+        requests.purge(session, later)
+    assert scout.queries.list() == []
+    assert stored(scout, "idempotency_keys") == ""
+
+
 def test_a_purge_removes_the_person_with_memberships_and_tokens(scout):
     scout.people.add("ann", name="Ann Kimani", email="kimani@example.org")
     scout.people.add("ben", name="Ben", email="ben@example.org")
     for person in ("ann", "ben"):
         scout.members.add("river", person)
         scout.tokens.create(person)
+        request(scout, person)
 
     receipt = scout.purges.execute(user="ann")
 
@@ -200,6 +243,8 @@ def test_a_purge_removes_the_person_with_memberships_and_tokens(scout):
     }  # fmt: skip
     rows = stored(scout, "people", "members", "tokens", "audit_events", "audit_values")
     assert "kimani" not in rows.lower()
+    assert [each.person for each in scout.queries.list()] == ["ben"]
+    assert stored(scout, "idempotency_keys").count("key of") == 1
     assert [each.id for each in scout.people.list()] == ["ben"]
     assert [each.person for each in scout.tokens.list()] == ["ben"]
     with scout.installation.store.begin() as session:

@@ -15,7 +15,7 @@ from scout_control.installation import secret_context
 from scout_control.installation.encryption import generate
 from scout_control.installation.installation import Installation
 from scout_control.installation.settings import Settings
-from scout_control.store import models, postgres
+from scout_control.store import connection_urls, models, postgres
 from scout_control.store.database import Store
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
@@ -168,3 +168,37 @@ def test_keys_that_were_rotated_are_read_again():
     assert installation.keyring is not before
     installation.forget_keyring()
     installation.forget_keyring()  # also where they were not read yet
+
+
+PARTS = {"host": "db.example.org", "user": "ann", "password": "p@ss/w:rd#?%"}
+
+
+def test_parts_are_read_as_the_url_of_them_would_be():
+    found = connection_urls.of_parts(PARTS)
+
+    assert found == connection_urls.parse(found.compose())
+    assert (found.port, found.database, found.password) == (5432, "ann", PARTS["password"])
+    more = {"port": 5433, "database": "d", "sslmode": "require", "parameters": {"sslsni": "1"}}
+    full = connection_urls.of_parts(PARTS | more)
+    assert (full.port, full.database, full.sslmode, full.parameters) == tuple(more.values())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"host": ""},
+        {"user": ""},
+        {"host": "db.example.org/other?x=1"},
+        {"host": "db@evil.example.org"},
+        {"host": "db.example.org:1"},
+        {"user": "ann\0"},
+        {"parameters": {"passfile": "/x"}},
+        {"parameters": {"unknown": "1"}},
+        {"parameters": {"sslrootcert": "relative"}},
+    ],
+)
+def test_parts_that_no_connection_can_have_are_refused(change):
+    with pytest.raises(SettingsError) as refused:
+        connection_urls.of_parts(PARTS | change)
+
+    assert "p@ss" not in str(refused.value)

@@ -96,6 +96,7 @@ class Run(Identified, Base):
             postgresql_where=text("status IN ('queued', 'running', 'paused')"),
         ),
         Index("runs_latest", "dataset_id", text("created_at DESC")),
+        Index("runs_newest", text("created_at DESC"), text("id DESC")),
         Index("runs_ended", "completed_at"),
         CheckConstraint(
             "status IN ('queued', 'running', 'paused', 'completed', 'partial', 'failed',"
