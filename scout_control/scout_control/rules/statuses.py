@@ -130,7 +130,7 @@ CODES: tuple[tuple[type[errors.ControlError], str], ...] = (
     (errors.PermissionDeniedError, "PERMISSION_DENIED"),
     (errors.PrivilegeError, "PERMISSION_DENIED"),
     (errors.QueryTimeoutError, "QUERY_TIMEOUT"),
-    (errors.QueryError, "QUERY_ERROR"),
+    (errors.QueryError, "VALIDATION_ERROR"),
     (errors.DataRefusedError, "VALIDATION_ERROR"),
     (errors.RunInterruptedError, "CANCELLED"),
     (errors.ControlError, "INTERNAL_ERROR"),

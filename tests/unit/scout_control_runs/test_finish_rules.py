@@ -181,7 +181,7 @@ def test_each_error_has_a_public_code_and_an_exit_code(kind):
     assert statuses.code(error) in {
         *("NOT_FOUND", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_EXPIRED", "RATE_LIMITED"),
         *("VALIDATION_ERROR", "CANCELLED", "INTERNAL_ERROR"),
-        *("CONFLICT", "NETWORK_ERROR", "PERMISSION_DENIED", "QUERY_ERROR", "QUERY_TIMEOUT"),
+        *("CONFLICT", "NETWORK_ERROR", "PERMISSION_DENIED", "QUERY_TIMEOUT"),
     }
     assert error.exit_code in {1, 2, 3, 65, 75, 77, 143}
     assert str(error) == "It broke. Mend it."
@@ -190,7 +190,7 @@ def test_each_error_has_a_public_code_and_an_exit_code(kind):
 @pytest.mark.parametrize(
     ("kind", "code", "reason"),
     [
-        (errors.QueryError, "QUERY_ERROR", "query rejected"),
+        (errors.QueryError, "VALIDATION_ERROR", "query rejected"),
         (errors.QueryTimeoutError, "QUERY_TIMEOUT", "query timeout"),
         (errors.UnconfirmedError, "VALIDATION_ERROR", "confirmation required"),
     ],
