@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib import metadata
+import subprocess
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 
     from scout_control.installation.installation import Installation
 
+TIMEOUT_SECONDS = 60
 DISTRIBUTIONS = {"meltano": "meltano", "dbt": "dbt-core"}
 
 
 def check(installation: Installation) -> Iterator[Finding]:
     """Check Meltano, dbt, and the program of each source type."""
     for name, distribution in DISTRIBUTIONS.items():
-        version = _version(executables.PROGRAMS / name, distribution)
+        version = _version(executables.PROGRAMS / name)
         remedy = f"Install it: {executables.install_command(distribution)}"
         yield Finding(
             check=name,
             is_well=version is not None,
-            finding=version or "not installed",
+            finding=version or "does not start",
             remedy="" if version else remedy,
         )
     with installation.store.begin_at_any_version() as session:
@@ -53,12 +54,17 @@ def _program(installation: Installation, name: str, *, is_used: bool) -> Finding
     return Finding(check=name, is_well=is_well, finding=finding, remedy=remedy)
 
 
-def _version(program: Path, distribution: str) -> str | None:
-    """Return the version of an installed program, or None if it is not installed.
-
-    It is not started: that takes Meltano and dbt a second each, and dbt asks PyPI for newer ones.
-    """
+def _version(program: Path) -> str | None:
+    """Return the version that a program prints, or None if it does not start."""
     try:
-        return metadata.version(distribution) if os.access(program, os.X_OK) else None
-    except metadata.PackageNotFoundError:
+        done = subprocess.run(  # noqa: S603 - a program of our own environment
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return None
+    words = (done.stdout or done.stderr).split()
+    return next((word.strip(",") for word in words if word[:1].isdigit()), "starts")
