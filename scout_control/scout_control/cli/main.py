@@ -32,6 +32,7 @@ COMMANDS = {
         ("members", "members:members"),
         ("tokens", "tokens:tokens"),
         ("serve", "serve:serve"),
+        ("mcp", "mcp:mcp"),
         ("datasets", "datasets:datasets"),
         ("models", "models:models"),
         ("describe", "models:describe"),
