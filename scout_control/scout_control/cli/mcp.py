@@ -46,18 +46,24 @@ def mcp(scout: Scout, *, person: str | None, scope: str) -> None:
             f"Give one: --person ID (see: scout people list), or a token in {TOKEN}.",
         )
     identify = _by_token(scout, token) if token else _by_id(scout, person or "", scope)
-    serve = _server()
+    serve = server()
     identify()  # who may not act is told before a client waits for an answer
     if ended_by := serve(identify):
         sys.exit(128 + ended_by)
 
 
-def _server() -> Callable[[Callable[[], Access]], int | None]:
+def server() -> Callable[[Callable[[], Access]], int | None]:
+    """Return what serves.
+
+    Raises:
+        SettingsError: The package for it is not installed.
+    """
     try:
         from scout_control.mcp.stdio import serve
     except ModuleNotFoundError as error:
+        package = (error.name or "mcp").partition(".")[0]
         raise SettingsError(
-            f"{error.name} is not installed.", "Install it: pip install 'scout-control[mcp]'"
+            f"{package} is not installed.", "Install it: pip install 'scout-control[mcp]'"
         ) from None
     return serve
 

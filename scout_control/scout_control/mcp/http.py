@@ -8,7 +8,6 @@ store answer alike.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend
@@ -143,4 +142,4 @@ def _of_own_pages(app: ASGIApp) -> ASGIApp:
 
 def is_own(origin: str | None, host: str | None) -> bool:
     """Return whether a request is from a program, or from a page of the host that it is sent to."""
-    return origin is None or (bool(host) and urlsplit(origin).netloc == host)
+    return origin is None or (bool(host) and origin in {f"http://{host}", f"https://{host}"})
