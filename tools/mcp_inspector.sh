@@ -4,17 +4,21 @@
 #     tools/mcp_inspector.sh PERSON DATASET              through standard input and output
 #     tools/mcp_inspector.sh TOKEN DATASET ADDRESS       over HTTP, such as http://127.0.0.1:8765
 #
-# It prints what the inspector prints, and ends with the first call that fails.
+# It prints what the inspector prints, and ends with the first call that fails. The inspector takes
+# the token as an argument: use one that only reads, and revoke it afterwards.
 set -eu
 who=$1 dataset=$2 address=${3:-}
-inspector="npx --yes @modelcontextprotocol/inspector@0 --cli"
+inspector="npx --yes @modelcontextprotocol/inspector@2 --cli"
 
 call() {
     echo "+ $*" >&2
     if [ -n "$address" ]; then
         $inspector "$address/mcp" --transport http --header "Authorization: Bearer $who" --method "$@"
     else
-        $inspector "${SCOUT:-scout}" mcp --person "$who" --method "$@"
+        $inspector ${SCOUT_HOME:+-e "SCOUT_HOME=$SCOUT_HOME"} \
+            ${SCOUT_PROJECT_ROOT:+-e "SCOUT_PROJECT_ROOT=$SCOUT_PROJECT_ROOT"} \
+            ${SCOUT_DATABASE_URL:+-e "SCOUT_DATABASE_URL=$SCOUT_DATABASE_URL"} \
+            "${SCOUT:-scout}" mcp --person "$who" --method "$@"
     fi
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -19,6 +20,18 @@ from mcp.client.streamable_http import streamable_http_client
 
 from support.workers import LONGEST_SECONDS, environment_of
 
+INITIALIZE = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+)
 ADDRESS = re.compile(r"Serving (http://127\.0\.0\.1:\d+)/")
 MCP = [sys.executable, "-m", "scout_control", "mcp"]
 
@@ -107,3 +120,22 @@ async def wait_until(is_so, seconds: float = LONGEST_SECONDS) -> None:
     with anyio.fail_after(seconds):
         while not is_so():
             await anyio.sleep(0.05)
+
+
+@contextmanager
+def started(settings, *options, **environment):
+    """Start the command; what it says to standard error is read at the end."""
+    process = subprocess.Popen(
+        [*MCP, *options],
+        env=environment_of(settings) | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

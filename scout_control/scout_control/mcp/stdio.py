@@ -6,6 +6,7 @@ error. The process ends when its input ends, or on SIGTERM or SIGINT.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from dataclasses import dataclass
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 
     from scout_control.access.access import Access
 
+log = logging.getLogger(__name__)
 CHUNK = 64 * 1024
 MAX_LINE = 1024 * 1024
-TOO_LONG = "\n"
-"""In place of a line that is too long: not a message, so its sender is told."""
 
 
 def serve(identify: Callable[[], Access]) -> int | None:
@@ -78,18 +78,25 @@ class Lines:
     longest: int = MAX_LINE
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """Yield each line; an empty one in place of each that is too long."""
+        """Yield each line but those that are too long, which are logged."""
         pending = b""
         is_skipping = False
         while chunk := await self._read():
             *lines, pending = (pending + chunk).split(b"\n")
             for line in lines:
-                yield TOO_LONG if is_skipping or len(line) > self.longest else _text(line)
+                if not is_skipping and not self._is_too_long(line):
+                    yield _text(line)
                 is_skipping = False
-            if len(pending) > self.longest:
-                pending, is_skipping = b"", True
-        if pending and not is_skipping:
+            is_skipping = is_skipping or self._is_too_long(pending)
+            pending = b"" if is_skipping else pending
+        if pending:
             yield _text(pending)
+
+    def _is_too_long(self, line: bytes) -> bool:
+        if len(line) <= self.longest:
+            return False
+        log.warning("A message of more than %d bytes was left out.", self.longest)
+        return True
 
     async def _read(self) -> bytes:
         try:
