@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from scout_control.rules.json_values import to_json_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from pydantic import BaseModel
+
+Item = TypeVar("Item", bound="BaseModel")
 
 MAX_VALUE = 2_000
 """Characters of one value of a row; an agent asks for a part of a longer one by SQL."""
@@ -40,6 +44,18 @@ def bounded_rows(
         kept.append([value for value, _ in values])
         cut_values += sum(is_cut for _, is_cut in values)
     return Rows(kept, cut_values, None)
+
+
+def fitting(items: Sequence[Item], *, max_bytes: int = MAX_BYTES) -> list[Item]:
+    """Return the first items of a list, as many as fit in the bytes, and at least one."""
+    kept: list[Item] = []
+    size = 0
+    for item in items:
+        size += len(item.model_dump_json())
+        if kept and size > max_bytes:
+            break
+        kept.append(item)
+    return kept
 
 
 def cut_value(value: Any, limit: int = MAX_VALUE) -> tuple[Any, bool]:

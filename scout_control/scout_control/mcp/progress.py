@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scout_control.rules.statuses import STAGES, Phase, RunStatus, Stage
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 BEFORE, AFTER = 2, 1
 """The steps before and after the loading of streams."""
+SHOWN_STREAMS = 2
 HALF_WAY_ROWS = 1_000
 """After this many rows, a stream of unknown length counts as half loaded."""
 MESSAGES = {
@@ -82,11 +84,20 @@ def _message(run: Run) -> str:
     if reason := (run.activity.get("wait") or {}).get("reason"):
         return f"Waiting: {reason}"
     if phase is Phase.LOADING and run.progress:
-        return "Loading " + ", ".join(_stream(*each) for each in run.progress.items())
+        return f"Loading {_streams(run.progress)}"
     if phase is Phase.TRANSFORMING and models:
         done, all_of_them = models["done"], models["total"]
         return f"Running dbt transforms: {done:,} of {all_of_them:,} models and tests"
     return MESSAGES[phase].format(dataset=run.dataset)
+
+
+def _streams(progress: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the latest streams that are not complete, and how many others there are."""
+    incomplete = [each for each in progress.items() if _share(each[1]) < 1.0]
+    shown = (incomplete or list(progress.items()))[-SHOWN_STREAMS:]
+    others = len(progress) - len(shown)
+    more = f" and {counted(others, 'other stream')}" if others else ""
+    return ", ".join(_stream(*each) for each in shown) + more
 
 
 def _stream(name: str, counts: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mcp_types import (
     GetPromptResult,
@@ -19,6 +19,8 @@ from scout_control.mcp.resources import document
 from scout_control.mcp.results import NOTICE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scout_control.access.access import Access
 
 EXPLAIN_DATA = "explain_data"
@@ -78,12 +80,18 @@ def listed() -> ListPromptsResult:
 def explain(access: Access, given: Explain) -> GetPromptResult:
     """Return the prompt for a dataset."""
     described = access.models.describe(given.dataset)
-    question = f" In particular: {given.question}" if given.question else ""
-    text = TASK.format(
+    content = TextContent(type="text", text=task(described, given.question))
+    return GetPromptResult(
+        description=f"Explains {described['dataset']}",
+        messages=[PromptMessage(role="user", content=content)],
+    )
+
+
+def task(described: Mapping[str, Any], question: str | None) -> str:
+    """Return the text of the prompt for a data dictionary."""
+    return TASK.format(
         dataset=described["dataset"],
-        question=question,
+        question=f" In particular: {question}" if question else "",
         notice=NOTICE,
         dictionary=document(described),
     )
-    message = PromptMessage(role="user", content=TextContent(type="text", text=text))
-    return GetPromptResult(description=f"Explains {described['dataset']}", messages=[message])

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from scout_control.access.access import Access
 
 MARKDOWN = "text/markdown"
-DICTIONARY = re.compile(r"scout://datasets/(?P<dataset>[^/]+)/dictionary")
-TABLE = re.compile(r"scout://datasets/(?P<dataset>[^/]+)/tables/(?P<table>[^/]+)")
+DICTIONARY = re.compile(r"scout://datasets/(?P<name>[^/]+)/dictionary")
+TABLE = re.compile(r"scout://datasets/(?P<name>[^/]+)/tables/(?P<table>[^/]+)")
 PAGE = 50
-MAX_CHARACTERS = 200_000
+MAX_CHARACTERS = 100_000
 MAX_TEXT = 300
 CUT = "\n\n*(The rest is left out. Describe single tables: describe_table.)*\n"
 
@@ -80,17 +80,23 @@ def read(access: Access, uri: str) -> ReadResourceResult:
     Raises:
         NotFoundError: There is no such resource that the person may see.
     """
+    text = document(access.models.describe(**names_in(uri)))
+    contents = TextResourceContents(uri=uri, text=text, mime_type=MARKDOWN)
+    return ReadResourceResult(contents=[contents])
+
+
+def names_in(uri: str) -> dict[str, str]:
+    """Return the dataset that an address names, and the table if it names one.
+
+    Raises:
+        NotFoundError: There are no such addresses.
+    """
     found = DICTIONARY.fullmatch(uri) or TABLE.fullmatch(uri)
     if found is None:
         raise NotFoundError(
             "There is no such resource.", "Take an address from the list of resources."
         )
-    names = {name: unquote(value) for name, value in found.groupdict().items()}
-    described = access.models.describe(names["dataset"], table=names.get("table"))
-    text = document(described)
-    return ReadResourceResult(
-        contents=[TextResourceContents(uri=uri, text=text, mime_type=MARKDOWN)]
-    )
+    return {name: unquote(value) for name, value in found.groupdict().items()}
 
 
 def document(described: Mapping[str, Any]) -> str:

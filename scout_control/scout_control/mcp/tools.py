@@ -120,7 +120,7 @@ TOOLS = (
         name="list_tables",
         title="List tables",
         description="List the tables of a dataset with their rows and meaning. Tables of the kind "
-        "model have one column per question or property, and are the ones to query.",
+        "model have one column per question or property; they come first, and are to be queried.",
         operations=("models.describe",),
         takes=arguments.OfTables,
         returns=results.Tables,

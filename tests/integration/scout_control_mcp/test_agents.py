@@ -36,7 +36,9 @@ def river(shared_installation):
         scout.people.add(f"of-{project}")
         scout.members.add(project, f"of-{project}")
         scout.runs.execute(name)
-    return names
+    empty = made.dataset("river")
+    scout.datasets.pause(empty)  # a worker would load it
+    return names | {"empty": empty}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,8 @@ def test_an_agent_finds_tables_asks_syncs_and_cancels(
 
     async def talk():
         async with session("of-river") as agent:
-            await finds(agent, dataset, river["lake"])
+            await finds(agent, dataset, river["empty"])
+            await is_kept_inside(agent, dataset, river["lake"])
             await reads_resources(agent, dataset)
             await syncs(agent, made, dataset)
             await cancels(agent, made, dataset, tmp_path)
@@ -95,26 +98,34 @@ def test_an_agent_finds_tables_asks_syncs_and_cancels(
     anyio.run(talk)
 
 
-async def finds(agent, dataset, foreign):
+async def finds(agent, dataset, empty):
     listed = await agent.client.list_tools()
     assert [each.name for each in listed.tools] == [each.name for each in TOOLS]
     datasets = await agent.data("list_datasets")
-    assert [each["path"] for each in datasets["datasets"]] == [dataset]
+    assert {each["path"] for each in datasets["datasets"]} == {dataset, empty}
+    [mine] = [each for each in datasets["datasets"] if each["path"] == dataset]
     tables = await agent.data("list_tables", dataset=dataset)
     assert [(each["table"], each["rows"]) for each in tables["tables"]] == [("things", 3)]
     described = await agent.data("describe_table", dataset=dataset, table="things")
     assert [each["name"] for each in described["columns"]] == ["id", "name"]
     found = await agent.data("search_columns", text="THINGS nam")
     assert [(each["table"], each["column"]) for each in found["columns"]] == [("things", "name")]
-    assert (found["searched"], found["not_searched"]) == ([dataset], [])
+    assert (found["searched"], found["not_searched"]) == ([dataset], [empty])
 
     answer = await agent.call("query", dataset=dataset, sql="SELECT * FROM things ORDER BY id")
-    assert answer["schema"] == datasets["datasets"][0]["schema"]
+    assert answer["schema"] == mine["schema"]
     assert answer["data"]["rows"][2] == [2, NAME]
     assert answer["data"]["truncated"] is False
     cut = await agent.data("query", dataset=dataset, sql="SELECT * FROM things", limit=2)
     assert (cut["row_count"], cut["truncated_by"]) == (2, "rows")
 
+    status = await agent.data("get_schema_status", dataset=empty)
+    assert (status["has_data"], status["dataset"]["status"]) == (False, "pending")
+    nothing = await agent.error("query", dataset=empty, sql="SELECT 1")
+    assert (nothing["code"], "run_materialization" in nothing["remedy"]) == ("CONFLICT", True)
+
+
+async def is_kept_inside(agent, dataset, foreign):
     for tool in ("get_schema_status", "list_tables", "get_metadata", "run_materialization"):
         assert (await agent.error(tool, dataset=foreign))["code"] == "NOT_FOUND"
     outside = await agent.error("query", dataset=dataset, sql="SELECT * FROM pg_authid")

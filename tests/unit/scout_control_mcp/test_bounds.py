@@ -15,9 +15,11 @@ from scout_control.mcp.bounds import (
     bounded_rows,
     cut_text,
     cut_value,
+    fitting,
     short,
     size_of,
 )
+from scout_control.mcp.results import Pipeline
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.decimals(),
@@ -66,6 +68,17 @@ def test_many_rows_end_at_the_bytes():
 
     assert kept.truncated_by == "bytes"
     assert sum(map(size_of, kept.rows)) <= MAX_BYTES
+
+
+def test_a_list_ends_at_the_bytes_but_has_one_item_at_least():
+    items = [Pipeline(name="a" * 100, source_type="tap-toy", transforms=[]) for _ in range(9)]
+    size = len(items[0].model_dump_json())
+
+    assert fitting(items) == items
+    assert fitting(items, max_bytes=3 * size) == items[:3]
+    assert fitting(items, max_bytes=3 * size - 1) == items[:2]
+    assert fitting(items, max_bytes=1) == items[:1]
+    assert fitting([]) == []
 
 
 def test_descriptions_are_short():

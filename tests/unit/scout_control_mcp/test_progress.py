@@ -36,6 +36,8 @@ RUN = Run(
 )
 CASES = {"cases": {"fetched": 450, "total": 1200, "committed": 400}}
 FORMS = {"forms": {"fetched": 1000, "total": None, "committed": 0}}
+DONE = {"users": {"fetched": 7, "total": 7, "committed": 7}}
+MORE = {"groups": {"fetched": 0, "total": 5, "committed": 0}}
 MODELS = {"models": {"done": 3, "total": 10}}
 
 
@@ -56,6 +58,11 @@ MODELS = {"models": {"done": 3, "total": 10}}
             {"progress": CASES | FORMS},
             (2.875, 5.0, "Loading cases 450 of 1,200, forms 1,000"),
         ),
+        (
+            {"progress": DONE | CASES | FORMS | MORE},
+            (3.875, 7.0, "Loading forms 1,000, groups 0 of 5 and 2 other streams"),
+        ),
+        ({"progress": DONE}, (3.0, 4.0, "Loading users 7 of 7")),
         ({"phase": "transforming"}, (3.0, 4.0, "Running dbt transforms")),
         (
             {"phase": "transforming", "activity": MODELS, "progress": CASES},
