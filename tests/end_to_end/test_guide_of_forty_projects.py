@@ -104,7 +104,7 @@ def test_mistakes_failures_and_unconfirmed_removals_have_the_documented_exit_cod
         "",
         "a.yaml, line 1: projects.river.naem is unknown. Did you mean name? "
         "Known: name, connection, db_schema, sources.\n"
-        "Error: Found 1 mistake; nothing was changed. Correct it and apply again.\n",
+        "Error: Found 1 mistake; nothing was changed. Correct the files, and apply again.\n",
     )
     code, output, _ = apply("projects: {river: {naem: x}}", "--json")
     assert (code, len(json.loads(output)["error"]["details"])) == (2, 1)

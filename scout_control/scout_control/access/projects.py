@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from scout_control.access.authorization import Authorizer
-    from scout_control.api.links import ColumnPaths
+    from scout_control.api.link_changes import ColumnPaths
     from scout_control.api.projects import Belongings
 
 

@@ -86,6 +86,7 @@ class Credentials:
         project: str | None = None,
         user: str | None = None,
         test: bool = False,
+        on_wait: Callable[[Wait], None] | None = None,
     ) -> views.Credential:
         """Store an API key, a password, a token, or the secret settings of a tap.
 
@@ -97,6 +98,7 @@ class Credentials:
             user: The user who owns it.
             test: Read from the source with it first, and store it only if that succeeds. A refresh
                 token is exchanged for a new one.
+            on_wait: Called with each wait that the tap reports during the test.
 
         Raises:
             SettingsError: The source does not accept this kind, or a field is missing.
@@ -111,7 +113,7 @@ class Credentials:
         check_fields(source_type, kind, fields)
         columns: dict[str, Any] = {"fields": dict(fields)}
         if test:
-            columns = check.tested(self._installation, row, owner, kind, fields)
+            columns = check.tested(self._installation, row, owner, kind, fields, on_wait)
         with self._installation.store.begin() as session:
             saved = records.save(
                 session,
@@ -246,9 +248,20 @@ class Credentials:
     answer = complete_authorization
 
     def check(
-        self, source: str, *, project: str | None = None, user: str | None = None
+        self,
+        source: str,
+        *,
+        project: str | None = None,
+        user: str | None = None,
+        on_wait: Callable[[Wait], None] | None = None,
     ) -> views.Credential:
         """Test a credential at its source; one that it rejected before is valid again if accepted.
+
+        Args:
+            source: The source.
+            project: The project that owns it.
+            user: The user who owns it.
+            on_wait: Called with each wait that the tap reports.
 
         Raises:
             CredentialMissingError: There is no credential.
@@ -258,7 +271,7 @@ class Credentials:
         owner = Owner(project_id=project, user_id=user)
         names = {"source": source, "project": project, "user": user}
         with audit.recording_refusals(self._installation.store, "source", source, **names):
-            check.check(self._installation, source, owner)
+            check.check(self._installation, source, owner, on_wait)
         with self._installation.store.begin() as session:
             row = lookups.source(session, source)
             credential = lookups.credential(session, row.id, project, user)

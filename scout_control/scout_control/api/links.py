@@ -9,44 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, exists, select, true
 
-from scout_control.api import changes, link_remains, views
-from scout_control.api.source_config import (
-    check_column_rules,
-    check_config,
-    check_interval,
-    setting_names,
-    warn_about_unchecked_streams,
-)
+from scout_control.api import link_remains, views
+from scout_control.api.link_changes import DEFAULTS, ColumnPaths, LinkChange
 from scout_control.credentials.link_settings import check_link
 from scout_control.datasets import dataset_drop
-from scout_control.errors import ConflictError, SettingsError
-from scout_control.meltano.project import STREAMS_SETTING
-from scout_control.rules import column_rules, singer_catalog
+from scout_control.errors import ConflictError
 from scout_control.rules.statuses import DatasetStatus
-from scout_control.rules.suggestions import advice
 from scout_control.store import audit, lookups, metadata, run_cancellation, runs
 from scout_control.store.datasets import withdraw_consent
 from scout_control.store.models import Dataset, ProjectSource, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from sqlalchemy import ColumnElement
 
     from scout_control.installation.installation import Installation
-    from scout_control.meltano.project import SourceType
-
-ColumnPaths = Mapping[str, Sequence[str]]
-"""Paths of columns, and of what is inside them, by stream."""
-MODES = ("project", "user")
-DEFAULTS: dict[str, Any] = {"credential_mode": "user", "refresh_interval_hours": 24}
-# What callers and commands call the columns and settings of a link.
-COLUMNS = {"mode": "credential_mode", "interval_hours": "refresh_interval_hours"}
-ALIASES = COLUMNS | {
-    "streams": STREAMS_SETTING,
-    "exclude": column_rules.EXCLUDE,
-    "hash": column_rules.HASH,
-}
 
 
 @dataclass(frozen=True)
@@ -125,7 +103,7 @@ class Links:
             ConflictError: They are linked already.
             SettingsError: The mode, a setting or a stream is unknown.
         """
-        change = _Change(
+        change = LinkChange(
             mode=mode, interval_hours=interval_hours, config=config, exclude=exclude, hash=hash
         )
         return self._write(project, source, change, may_exist=False)
@@ -160,7 +138,7 @@ class Links:
             NotFoundError: They are not linked.
             SettingsError: The mode, a setting or a stream is unknown.
         """
-        change = _Change(
+        change = LinkChange(
             mode=mode,
             interval_hours=interval_hours,
             config=config,
@@ -183,7 +161,7 @@ class Links:
         unset: Collection[str] = (),
     ) -> views.Link:
         """Add a link, or change the existing one; what is left out keeps its value."""
-        change = _Change(
+        change = LinkChange(
             mode=mode,
             interval_hours=interval_hours,
             config=config,
@@ -252,7 +230,7 @@ class Links:
         self,
         project: str,
         source: str,
-        change: _Change,
+        change: LinkChange,
         *,
         may_exist: bool = True,
         may_create: bool = True,
@@ -288,68 +266,3 @@ class Links:
 class _Found:
     linked: Sequence[views.Link]
     unlinked: Sequence[views.Link]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Change:
-    """What a call changes of a link; None and what is not named stay."""
-
-    mode: str | None = None
-    interval_hours: int | None = None
-    config: Mapping[str, Any] | None = None
-    exclude: ColumnPaths | None = None
-    hash: ColumnPaths | None = None
-    unset: Collection[str] = ()
-
-    def check(self) -> None:
-        """Check what needs no store.
-
-        Raises:
-            SettingsError: The mode is unknown, or the interval invalid.
-        """
-        if self.interval_hours is not None:
-            check_interval(self.interval_hours)
-        if self.mode is not None and self.mode not in MODES:
-            raise SettingsError(
-                f"Unknown mode {self.mode!r}.", advice([self.mode], MODES, "Use one of")
-            )
-
-    def apply(
-        self, link: ProjectSource, source_type: SourceType, catalog: Mapping[str, Any]
-    ) -> None:
-        """Change a link.
-
-        Raises:
-            SettingsError: A setting, stream or column is unknown, or a name to unset.
-        """
-        known = singer_catalog.ids(catalog)
-        columns = {"mode": self.mode, "interval_hours": self.interval_hours}
-        columns = {name: value for name, value in columns.items() if value is not None}
-        given = {**(self.config or {}), **self._rules(link)}
-        unset = self._unset(link, source_type, [*columns, *given])
-        settings = check_config(source_type, given, known)
-        check_column_rules(source_type, settings, catalog)
-        warn_about_unchecked_streams(source_type, settings, known, link.source.name)
-        link.is_active = True
-        for name in unset & set(COLUMNS.values()):
-            setattr(link, name, DEFAULTS[name])
-        for name, value in columns.items():
-            setattr(link, COLUMNS[name], value)
-        link.sync_config = changes.merged(link.sync_config, settings, unset)
-
-    def _rules(self, link: ProjectSource) -> dict[str, Any]:
-        """Return the settings of the rules that change."""
-        current = {**(link.sync_config or {}), **(self.config or {})}
-        pairs = ((column_rules.EXCLUDE, self.exclude), (column_rules.HASH, self.hash))
-        return {
-            name: column_rules.changed(current.get(name) or {}, paths)
-            for name, paths in pairs
-            if paths is not None
-        }
-
-    def _unset(
-        self, link: ProjectSource, source_type: SourceType, given: Iterable[str]
-    ) -> frozenset[str]:
-        known = setting_names(source_type).union(link.sync_config)
-        owner = f"The link of {link.project.id} to {link.source.name}"
-        return changes.check_unset(self.unset, known, given, owner, ALIASES)

@@ -16,10 +16,13 @@ from scout_control.rules.terminal import as_json, escaped
 from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scout_control.api.desired_state.execution import Outcome
     from scout_control.api.desired_state.planning import Plan
     from scout_control.api.desired_state.service import Result
     from scout_control.api.scout import Scout
+    from scout_control.meltano.reports import Wait
 
 
 def _print_schema(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
@@ -73,7 +76,7 @@ def apply(
         print_result(plan.as_dict(), lambda: _say_plan(plan))
         return
     _confirm(plan, is_confirmed=yes)
-    result = application.apply(plan, _report, None if no_test else _report_test)
+    result = application.apply(plan, _report, None if no_test else _report_test, _wait_reports())
     _print_result(result)
     if not result.is_complete:
         sys.exit(1)
@@ -127,6 +130,20 @@ def _report(outcome: Outcome) -> None:
 def _report_test(number: int) -> None:
     if not wants_json():
         say(f"Testing {counted(number, 'account')} at the source.", err=True)
+
+
+def _wait_reports() -> Callable[[str, Wait], None]:
+    """Return what tells why the tests take long: each reason once, of all accounts of a source."""
+    told: set[str] = set()
+    is_silent = wants_json()  # now: threads do not know the command
+
+    def tell(source: str, wait: Wait) -> None:
+        what = f"{source}: {wait.reason.partition(' (')[0]}"
+        if what not in told and not is_silent:
+            told.add(what)
+            say(f"{source}: {wait.reason}", err=True)
+
+    return tell
 
 
 def _print_result(result: Result) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from contextlib import contextmanager
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,17 @@ from scout_control.cli.base import LazyGroup, hidden_alias, read_secret, wants_j
 from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
+from scout_control.cli.waiting import waiting
 from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, NO_CREDENTIAL, OAUTH
 from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from scout_control.api.scout import Scout
     from scout_control.api.views import Credential
     from scout_control.meltano.project import SourceType
+    from scout_control.meltano.reports import Wait
 
 COLUMNS = (
     "source", "project", "user", "kind", "status", "account", "token_expires_at", "last_error",
@@ -122,9 +127,10 @@ def connect(
             tell_account_page(scout.credentials.source_type(source), address)
         fields = _read_fields(kind, options)
         is_tested = not options["no_test"] and kind != NO_CREDENTIAL
-        if is_tested and not wants_json():
-            say(f"Testing it at {escaped(source)}...", err=True)
-        credential = scout.credentials.save(source, kind, fields, **owner, test=is_tested)
+        with _testing(source, is_silent=not is_tested) as tell:
+            credential = scout.credentials.save(
+                source, kind, fields, **owner, test=is_tested, on_wait=tell
+            )
     _print(credential)
     _suggest_run(scout, credential)
 
@@ -136,7 +142,9 @@ def connect(
 @with_scout
 def check(scout: Scout, source: str, *, project: str | None, user: str | None) -> None:
     """Test a credential at its source. Exits with code 77 if the source rejects it."""
-    _print(scout.credentials.check(source, project=project, user=user))
+    with _testing(source) as tell:
+        credential = scout.credentials.check(source, project=project, user=user, on_wait=tell)
+    _print(credential)
 
 
 @credentials.command()
@@ -157,6 +165,16 @@ def revoke(scout: Scout, source: str, *, project: str | None, user: str | None, 
 
 
 credentials.add_command(hidden_alias(revoke), "remove")
+
+
+@contextmanager
+def _testing(source: str, *, is_silent: bool = False) -> Iterator[Callable[[Wait], None]]:
+    """Show that a source is asked, and what it makes wait for."""
+    if is_silent or wants_json():
+        yield lambda _: None
+        return
+    with waiting(f"Testing it at {source}") as tell:
+        yield lambda wait: tell(wait.reason)
 
 
 def _print(credential: Credential) -> None:

@@ -17,9 +17,10 @@ from scout_control.api.source_config import check_url
 from scout_control.cli.base import json_option, wants_json, with_scout
 from scout_control.cli.output import print_result
 from scout_control.cli.project import make_default_folder
-from scout_control.cli.quickstart_questions import Interview, OnlyTrying, missing_error, waiting
+from scout_control.cli.quickstart_questions import Interview, OnlyTrying, missing_error
 from scout_control.cli.runs import run_here
 from scout_control.cli.terminal import say
+from scout_control.cli.waiting import waiting
 from scout_control.errors import RunInterruptedError, SettingsError
 from scout_control.installation.settings import Settings
 from scout_control.rules.terminal import as_json

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import click
 
-from scout_control.api.progress_display import can_redraw
 from scout_control.api.quickstart import answers_file
 from scout_control.api.quickstart.answers import (
     DEMO,
@@ -24,6 +20,7 @@ from scout_control.api.quickstart.answers import (
 from scout_control.api.quickstart.setup import Setup
 from scout_control.cli.credentials import authorize_in_browser, tell_account_page
 from scout_control.cli.terminal import say
+from scout_control.cli.waiting import waiting
 from scout_control.errors import (
     ControlError,
     CredentialRefusedError,
@@ -32,10 +29,9 @@ from scout_control.errors import (
     ServerUnavailableError,
     SettingsError,
 )
-from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from scout_control.api.quickstart.given import Given
@@ -313,25 +309,3 @@ def missing_error(options: Sequence[str]) -> SettingsError:
         "Without a terminal, or with --yes or --json, nothing is asked, and answers are missing.",
         f"Give {'; '.join(options)}.",
     )
-
-
-@contextmanager
-def waiting(text: str) -> Iterator[Callable[[str], None]]:
-    """Show that something is waited for; the function that it yields tells why it takes long."""
-    if not can_redraw(sys.stderr, os.environ):
-        say(f"{text}...", err=True)
-        told: set[str] = set()
-
-        def tell(why: str) -> None:
-            what = why.partition(" (")[0]  # each of several requests tells the same
-            if what not in told:
-                told.add(what)
-                say(f"{text}: {why}", err=True)
-
-        yield tell
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    with Console(stderr=True).status(Text(escaped(text))) as status:
-        yield lambda why: status.update(Text(escaped(f"{text}: {why}")))

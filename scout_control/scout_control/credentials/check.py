@@ -31,7 +31,7 @@ from scout_control.store.models import Credential, Dataset, ProjectSource
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from sqlalchemy.orm import Session
 
@@ -41,12 +41,19 @@ if TYPE_CHECKING:
     from scout_control.store.models import Source
 
 TIMEOUT_SECONDS = 120
+LONGEST_WAITS = {"max_retry_seconds": 60, "max_rate_limit_wait": 60}
+"""Settings of taps: the tap itself gives up, with its reason, before the test is ended."""
 SEE_MESSAGE = "Correct what the message names, then try again."
 TRY_LATER = "Try again later."
 TEST, DISCOVER = "--test", "--discover"
 
 
-def check(installation: Installation, source_name: str, owner: Owner) -> None:
+def check(
+    installation: Installation,
+    source_name: str,
+    owner: Owner,
+    on_wait: Callable[[Wait], None] | None = None,
+) -> None:
     """Test a stored credential; one with a refresh token is renewed, which tests it as well.
 
     Success makes one valid again that the source had rejected, and schedules its datasets.
@@ -74,7 +81,7 @@ def check(installation: Installation, source_name: str, owner: Owner) -> None:
         audit.record(session, "checked", "credential", credential.id, **names, processes=processes)
     # Locked as in a run: a credential must not be renewed while a tap is using it.
     with try_locks(installation.store, credential_lock(credential.id)):
-        error = test(installation, source, owner, fields, None)
+        error = test(installation, source, owner, fields, on_wait)
     if isinstance(error, CredentialRefusedError):
         with installation.store.begin() as session:
             records.invalidate(session, credential.id, error.cause)
@@ -128,6 +135,7 @@ def tested(
     owner: Owner,
     kind: str,
     fields: Mapping[str, str],
+    on_wait: Callable[[Wait], None] | None,
 ) -> dict[str, Any]:
     """Test secrets that are not stored yet; return the columns of a credential to store.
 
@@ -138,7 +146,7 @@ def tested(
     """
     if kind == OAUTH and fields.get("refresh_token"):
         return _exchanged(installation, source, owner, fields)
-    error = test(installation, source, owner, fields, None)
+    error = test(installation, source, owner, fields, on_wait)
     if error is not None:
         raise _not_stored(error)
     return {"fields": dict(fields)}
@@ -223,6 +231,7 @@ def _pipeline(
     # What control resolves for the tap in a run, and the tap does not have.
     settings.pop(project.STREAMS_SETTING, None)
     keyless.pop_loader_settings(settings)
+    settings |= shorter_waits(settings, source_type.settings)
     return Pipeline(
         project_root=installation.settings.project_root,
         blocks=(source_type.name,),
@@ -234,6 +243,17 @@ def _pipeline(
         secrets={source_type.variable(name): value for name, value in fields.items()},
         reconnect=f"{CONNECT} {quote(source.name)} {owner}",
     )
+
+
+def shorter_waits(settings: Mapping[str, Any], known: Container[str]) -> dict[str, Any]:
+    """Return the limits of waits for a test: those that are set, where they are lower."""
+    waits: dict[str, Any] = {}
+    for name, longest in LONGEST_WAITS.items():
+        given = settings.get(name)
+        is_lower = isinstance(given, int | float) and given < longest
+        if name in known and not is_lower:
+            waits[name] = longest
+    return waits
 
 
 def _link(session: Session, source: Source, owner: Owner) -> ProjectSource | None:

@@ -166,6 +166,7 @@ def test_changes_are_made_and_no_secret_is_shown(installation, monkeypatch):
         "keep": "30d",
         "readers": ["analyst"],
         "paused": True,
+        "alias": "water",
     }
     changed = state(installation, river={"name": "River", "sources": {"toy": link}})
     result = scout.apply(changed)
@@ -173,7 +174,12 @@ def test_changes_are_made_and_no_secret_is_shown(installation, monkeypatch):
     assert [each.as_dict()["fields"] for each in result.plan.changes] == [
         {"name": ["river", "River"]},
         {"interval": [24, 48], "streams": [[], ["things"]]},
-        {"readers": [[], ["analyst"]], "keep": [None, "30d"], "paused": [False, True]},
+        {
+            "readers": [[], ["analyst"]],
+            "keep": [None, "30d"],
+            "paused": [False, True],
+            "alias": [None, "water"],
+        },
         {},
     ]
     assert result.plan.changes[-1].secrets == ("key",)
@@ -182,6 +188,8 @@ def test_changes_are_made_and_no_secret_is_shown(installation, monkeypatch):
     assert scout.plan(changed).changes == ()
     dataset = scout.datasets.show("river/toy")
     assert (dataset.readers, dataset.is_paused, dataset.keep) == (["analyst"], True, "30d")
+    assert dataset.alias == "water"
+    assert scout.export().document["projects"]["river"]["sources"]["toy"]["alias"] == "water"
 
     fewer = scout.apply(state(installation))  # what files leave out goes back to its default
     assert [each.as_dict()["fields"] for each in fewer.plan.changes][:3] == [
@@ -189,7 +197,8 @@ def test_changes_are_made_and_no_secret_is_shown(installation, monkeypatch):
         {"interval": [48, 24], "streams": [["things"], []]},
         {"readers": [["analyst"], []], "keep": ["30d", None]},
     ]
-    assert scout.datasets.show("river/toy").is_paused
+    dataset = scout.datasets.show("river/toy")
+    assert (dataset.is_paused, dataset.alias) == (True, "water")
 
 
 def test_settings_that_a_source_no_longer_has_are_unset(installation):
@@ -282,10 +291,15 @@ def a_run_in_progress_keeps_everything(scout, only):
     run = scout.runs.queue("lake/toy")
     with scout.installation.store.begin() as session:
         session.get_one(Run, run.run_id).status = "running"
-    result = scout.apply(only, prune=True, may_remove=True)
-
-    assert [each.status for each in result.outcomes] == [FAILED, SKIPPED, SKIPPED]
-    assert f"scout runs cancel {run.run_id}" in result.outcomes[0].message
+    cancel = f"scout runs cancel {run.run_id}"
+    [note] = scout.plan(only, prune=True).notes
+    assert note.startswith("A run of lake/toy is in progress")
+    assert note.endswith(cancel)
+    more = only | {"projects": {**only["projects"], "pond": {}}}
+    with pytest.raises(ConflictError, match="Nothing was changed") as refused:
+        scout.apply(more, prune=True, may_remove=True)
+    assert refused.value.remedy.endswith(cancel)
+    assert [each.id for each in scout.projects.list()] == ["lake", "river"]
     assert scout.credentials.show("toy", project="lake").status == "connected"
     assert scout.links.show("lake", "toy").credential_mode == "project"
     with scout.installation.store.begin() as session:

@@ -65,11 +65,20 @@ def test_a_source_that_cannot_be_reached_stores_nothing_and_says_how_to(scout):
     scout.sources.add("hq", "commcare", base_url="http://127.0.0.1:9", config=config)
     fields = {"username": "ann", "api_key": "canary"}
 
+    waits = []
     with pytest.raises((NetworkError, ServerUnavailableError)) as failed:
-        scout.credentials.save("hq", "api_key", fields, project="river", test=True)
+        scout.credentials.save(
+            "hq", "api_key", fields, project="river", test=True, on_wait=waits.append
+        )
     assert "no connection" in failed.value.cause
     assert "--no-test" in failed.value.remedy
     assert scout.credentials.list() == []
+    assert any("no connection, try 2" in wait.reason for wait in waits)
+
+    scout.credentials.save("hq", "api_key", fields, project="river")
+    words = ("credentials", "check", "hq", "--project", "river")
+    done = run_scout(words, environment_of(scout.installation.settings))
+    assert "Testing it at hq: no connection, try 2" in done.stderr
 
 
 def stored_token(scout):

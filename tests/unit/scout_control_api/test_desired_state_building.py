@@ -70,6 +70,11 @@ def test_a_project_becomes_items_with_canonical_values():
     assert items["dataset river/hq"].fields == {"readers": ["a", "b"], "keep": None}
 
 
+def test_an_alias_is_managed_only_where_it_is_written():
+    assert build(LINKED + "{alias: water}")["dataset river/hq"].fields["alias"] == "water"
+    assert "alias" not in build(LINKED + "{}")["dataset river/hq"].fields
+
+
 def test_a_link_of_mode_user_has_no_dataset():
     assert "dataset river/hq" not in build(LINKED + "{mode: user}")
 
@@ -128,6 +133,13 @@ def test_a_connection_is_the_same_by_url_and_by_its_parts():
         (LINKED + "{config: {app_ids: 5}}", 5, "app_ids is wrong."),
         (LINKED + "{interval: 9999w}", 5, "interval is wrong."),
         (LINKED + "{keep: 9999999w}", 5, "keep is wrong."),
+        (LINKED + "{alias: River Health}", 5, "alias must consist of the letters a to z"),
+        (LINKED + "{alias: select}", 5, "alias "),
+        (
+            LINKED + "{alias: water}\n  lake: {sources: {hq: {alias: water}}}",
+            6,
+            "alias is water, which another dataset has here, too.",
+        ),
         (
             "projects:\n  river:\n    sources:\n      olt: {}",
             4,

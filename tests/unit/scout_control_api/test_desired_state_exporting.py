@@ -15,6 +15,7 @@ from scout_control.api.desired_state.planning import make_plan
 from scout_control.api.desired_state.references import Secrets
 from scout_control.api.desired_state.schema import json_schema
 from scout_control.meltano.project import Plugins
+from scout_control.rules import alias_names
 
 ROOT = Path(__file__).parents[3]
 PLUGINS = Plugins(ROOT)
@@ -118,6 +119,8 @@ def add_use(draw, items, project, source):
         if fields["mode"] == "project":
             readers = sorted(draw(st.lists(TEXTS, max_size=2, unique=True)))
             dataset = {"readers": readers, "keep": draw(KEEPS), "paused": draw(st.booleans())}
+            default = next(alias_names.candidates([project, source]))
+            dataset["alias"] = draw(st.sampled_from([None, default, f"{default}_own"]))
             items[Key.of(Kind.DATASET, project, source)] = Item(fields=dataset)
     if draw(st.booleans()):
         kind, secrets = draw(

@@ -206,6 +206,20 @@ def test_what_others_use_stays_and_is_noted():
     ]
 
 
+def test_a_run_in_progress_is_noted_where_its_data_would_be_removed_and_only_there():
+    busy = state(link=Item(fields=LINK, busy_with="5f"))
+    plan = make_plan({}, busy, lambda _: True)
+
+    assert [str(each.key) for each in plan.busy] == ["link river/hq"]
+    assert plan.notes[-1] == (
+        "A run of river/hq is in progress: this plan cannot be applied before it has ended. "
+        "To end it now: scout runs cancel 5f"
+    )
+    renamed = Item(fields={"name": "new", "connection": "warehouse"})
+    other = make_plan(state(project=renamed), busy)
+    assert (other.busy, other.notes, len(other.changes)) == ((), (), 1)
+
+
 def test_the_stores_own_database_is_never_removed():
     own = Item(fields={"host": None}, is_kept=True)
     project = Item(fields={"name": "r", "connection": "other"})

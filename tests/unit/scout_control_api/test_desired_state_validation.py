@@ -80,7 +80,7 @@ MISTAKES = [
     (
         OF_SEVERAL_FIELDS[3],
         4,
-        "has mode user: readers, paused and keep are set for each user's dataset.",
+        "has mode user: alias, readers, paused and keep are set for each user's dataset.",
     ),
     (OF_SEVERAL_FIELDS[0], 2, "needs url; or host, user and password."),
     (OF_SEVERAL_FIELDS[1], 2, "has a url, which already says: port."),

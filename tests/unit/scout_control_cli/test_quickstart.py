@@ -15,7 +15,8 @@ from scout_control.api.quickstart.given import Given
 from scout_control.api.quickstart.setup import Setup
 from scout_control.cli import quickstart
 from scout_control.cli.main import main
-from scout_control.cli.quickstart_questions import Interview, missing_error, waiting
+from scout_control.cli.quickstart_questions import Interview, missing_error
+from scout_control.cli.waiting import waiting
 from scout_control.errors import ServerUnavailableError, SettingsError
 
 

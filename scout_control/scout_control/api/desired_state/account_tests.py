@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -14,11 +15,12 @@ from scout_control.rules.wording import counted
 from scout_control.store import lookups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scout_control.api.desired_state.items import Key
     from scout_control.api.desired_state.planning import Change
     from scout_control.installation.installation import Installation
+    from scout_control.meltano.reports import Wait
 
 AT_ONCE = 4
 UNTESTED = "to store it untested: --no-test."
@@ -38,14 +40,17 @@ def accounts(changes: Iterable[Change]) -> list[list[Change]]:
 
 
 def failures(
-    installation: Installation, tested: Sequence[Sequence[Change]]
+    installation: Installation,
+    tested: Sequence[Sequence[Change]],
+    on_wait: Callable[[str, Wait], None],
 ) -> Mapping[Key, ControlError]:
     """Test accounts, each with the settings of its first project; return what must not be stored.
 
-    Each test ends after a limited time.
+    Each test ends after a limited time. ``on_wait`` is called in threads, with the source and what
+    it makes wait for.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        errors = list(pool.map(lambda each: _error(installation, each[0]), tested))
+        errors = list(pool.map(lambda each: _error(installation, each[0], on_wait), tested))
     return {
         change.key: explained(error, change, account)
         for account, error in zip(tested, errors, strict=True)
@@ -70,14 +75,17 @@ def explained(error: ControlError, change: Change, account: Sequence[Change]) ->
     return type(error)(cause, CORRECT if is_refused else RETRY)
 
 
-def _error(installation: Installation, change: Change) -> ControlError | None:
+def _error(
+    installation: Installation, change: Change, on_wait: Callable[[str, Wait], None]
+) -> ControlError | None:
     if change.desired is None:
         return None
     owner, kind = Owner(project_id=change.key.project), change.desired.fields["kind"]
+    secrets, name = change.desired.secrets or {}, change.key.source
     try:
         with installation.store.begin() as session:
-            source = lookups.source(session, change.key.source)
-        check.tested(installation, source, owner, kind, change.desired.secrets or {})
+            source = lookups.source(session, name)
+        check.tested(installation, source, owner, kind, secrets, partial(on_wait, name))
     except ControlError as error:
         return error
     except psycopg.Error as error:

@@ -13,6 +13,7 @@ from scout_control.errors import ControlError
 from scout_control.installation import secret_context
 from scout_control.installation.installation import PARAMETERS
 from scout_control.rules import retention, singer_catalog
+from scout_control.rules.statuses import LIVE, WAITING
 from scout_control.rules.wording import counted
 from scout_control.store import lookups, metadata
 from scout_control.store.models import (
@@ -21,6 +22,7 @@ from scout_control.store.models import (
     Dataset,
     Project,
     ProjectSource,
+    Run,
     Source,
 )
 
@@ -60,7 +62,7 @@ class _Reader:
         self._add_connections()
         self._add_sources(sources, credentials)
         self._add_projects()
-        self._add_links(datasets)
+        self._add_links(datasets, self._busy_links())
         self._add_credentials(credentials)
         owned = [each for group in datasets.values() for each in group]
         return Actual(
@@ -125,7 +127,14 @@ class _Reader:
             }
             self.items[Key(Kind.PROJECT, row.id)] = Item(fields=fields)
 
-    def _add_links(self, datasets: Mapping[Any, list[Dataset]]) -> None:
+    def _busy_links(self) -> Mapping[Any, str]:
+        """Return the links of which a dataset is being loaded, each with its run."""
+        in_progress = [status for status in LIVE if status not in WAITING]
+        found = select(Dataset.project_source_id, Run.id).join(Run, Run.dataset_id == Dataset.id)
+        rows = self.session.execute(found.where(Run.status.in_(in_progress)))
+        return {link: str(run) for link, run in rows}
+
+    def _add_links(self, datasets: Mapping[Any, list[Dataset]], busy: Mapping[Any, str]) -> None:
         for row in self.session.scalars(select(ProjectSource)):
             fields = {
                 "mode": row.credential_mode,
@@ -135,7 +144,9 @@ class _Reader:
             owned = datasets.get(row.id, [])
             data = "; ".join(filter(None, map(_data, owned)))
             key = Key.of(Kind.LINK, row.project_id, row.source.name)
-            self.items[key] = Item(fields=fields, data=data, is_active=row.is_active)
+            self.items[key] = Item(
+                fields=fields, data=data, busy_with=busy.get(row.id), is_active=row.is_active
+            )
             for dataset in owned:
                 if dataset.user_id is None:
                     self.items[Key(Kind.DATASET, key.name)] = _dataset(dataset)
@@ -176,7 +187,8 @@ class _Reader:
 
 def _dataset(row: Dataset) -> Item:
     keep = None if row.keep_hours is None else retention.format_period(row.keep_hours)
-    return Item(fields={"readers": row.readers, "keep": keep, "paused": row.is_paused})
+    fields = {"readers": row.readers, "keep": keep, "paused": row.is_paused, "alias": row.alias}
+    return Item(fields=fields)
 
 
 def _data(dataset: Dataset) -> str:

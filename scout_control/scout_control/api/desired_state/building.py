@@ -17,7 +17,7 @@ from scout_control.api.desired_state.references import Secrets, UnreadableError
 from scout_control.api.desired_state.schema import HOURS, SecretReference
 from scout_control.api.source_config import check_interval, check_url
 from scout_control.errors import ControlError
-from scout_control.rules import identifiers, retention
+from scout_control.rules import alias_names, identifiers, retention
 from scout_control.store import connection_urls
 from scout_control.store.connection_urls import ConnectionUrl
 
@@ -40,6 +40,7 @@ class Builder:
     is_pruning: bool = False
     items: State = field(default_factory=dict)
     _types: dict[str, SourceType | None] = field(default_factory=dict)
+    _aliases: set[str] = field(default_factory=set)
 
     def build(self) -> State:
         """Return the desired items.
@@ -201,9 +202,10 @@ class Builder:
         self._check_complete(each, key, source_type, fields)
         if link.mode == "project":
             of_dataset = {"readers": sorted(set(link.readers)), "keep": self._period(each)}
-            paused = {} if link.paused is None else {"paused": link.paused}
+            optional = {"paused": link.paused, "alias": self._alias(each)}
+            managed = {name: value for name, value in optional.items() if value is not None}
             dataset = Key(Kind.DATASET, key.name)
-            self.items[dataset] = Item(fields={**of_dataset, **paused})
+            self.items[dataset] = Item(fields={**of_dataset, **managed})
 
     def _check_complete(
         self, each: Described, key: Key, source_type: SourceType, fields: Mapping[str, Any]
@@ -237,6 +239,19 @@ class Builder:
         except ControlError as error:
             each.add_problem(f"is wrong. {error}", "keep")
             return None
+
+    def _alias(self, each: Described) -> str | None:
+        """Return the alias; None after noting a problem, or where it is left to control."""
+        alias: str | None = each.value.alias
+        if alias is None:
+            return None
+        if error := alias_names.find_error(alias):
+            each.add_problem(f"{error}.", "alias")
+            return None
+        if alias in self._aliases:
+            each.add_problem(f"is {alias}, which another dataset has here, too.", "alias")
+        self._aliases.add(alias)
+        return alias
 
     def _add_credential(self, key: Key, each: Described) -> None:
         credential = each.value

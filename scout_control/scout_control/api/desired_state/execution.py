@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scout_control.api.desired_state.items import Item
     from scout_control.api.desired_state.planning import Change, Plan
     from scout_control.installation.installation import Installation
+    from scout_control.meltano.reports import Wait
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 COLUMNS = ("base_url", "client_id")
@@ -53,6 +54,7 @@ def execute(
     plan: Plan,
     on_outcome: Callable[[Outcome], None],
     on_test: Callable[[int], None] | None = None,
+    on_wait: Callable[[str, Wait], None] = lambda *_: None,
 ) -> list[Outcome]:
     """Carry out a plan. A failure stops what depends on it, and nothing else.
 
@@ -62,8 +64,9 @@ def execute(
         on_outcome: Called after each change.
         on_test: Called with the number of accounts before they are tested at their sources; None:
             credentials are stored untested.
+        on_wait: Called in threads, with a source that makes a test wait, and why.
     """
-    steps = _Steps(installation)
+    steps = _Steps(installation, on_wait)
     failed: list[Key] = []
     outcomes = []
     for index, change in enumerate(plan.changes):
@@ -134,6 +137,7 @@ class _Steps:
     """What each kind of change does."""
 
     installation: Installation
+    on_wait: Callable[[str, Wait], None]
     rejected: Mapping[Key, ControlError] | None = None
     """The credentials that failed the test; None before it."""
     repeated: frozenset[Key] = frozenset()
@@ -151,7 +155,7 @@ class _Steps:
     def test(self, accounts: list[list[Change]], on_test: Callable[[int], None]) -> None:
         """Test accounts at their sources."""
         on_test(len(accounts))
-        self.rejected = account_tests.failures(self.installation, accounts)
+        self.rejected = account_tests.failures(self.installation, accounts, self.on_wait)
         others = frozenset(change.key for account in accounts for change in account[1:])
         self.repeated = others & self.rejected.keys()
 
@@ -220,6 +224,8 @@ class _Steps:
             self._datasets.share(path, item.fields["readers"])
         if "keep" in changed:
             self._datasets.update(path, keep=item.fields["keep"] or "default")
+        if "alias" in changed:
+            self._datasets.update(path, alias=item.fields["alias"])
         if "paused" in changed:
             self._datasets.pause(path, is_paused=item.fields["paused"])
 

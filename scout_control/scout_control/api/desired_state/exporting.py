@@ -10,6 +10,7 @@ import yaml
 
 from scout_control.api.desired_state import scalars, schema
 from scout_control.api.desired_state.items import Key, Kind
+from scout_control.rules import alias_names
 from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, NO_CREDENTIAL, OAUTH
 from scout_control.rules.terminal import CONTROL_CHARACTERS
 
@@ -121,7 +122,14 @@ def _link(key: Key, item: Item, actual: Actual) -> dict[str, Any]:
     dataset = actual.items.get(Key(Kind.DATASET, key.name))
     if dataset is not None and item.fields["mode"] == "project":
         fields |= {**dataset.fields, "paused": dataset.fields["paused"] or None}
+        fields["alias"] = _chosen_alias(key, dataset.fields["alias"])
     return _stated(fields, schema.Link)
+
+
+def _chosen_alias(key: Key, alias: str | None) -> str | None:
+    """Return the alias of a dataset, unless it is the one that it has by itself."""
+    default = next(alias_names.candidates([key.project, key.source]))
+    return None if alias == default else alias
 
 
 def interval(hours: int) -> str:

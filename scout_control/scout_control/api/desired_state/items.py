@@ -60,6 +60,8 @@ class Item:
     """Where the secrets are sent; they are bound to it."""
     data: str = ""
     """The data that goes with an actual item when it is removed, for people."""
+    busy_with: str | None = None
+    """The run in progress that loads the data of an actual item."""
     is_kept: bool = False
     """Whether an actual item is never removed."""
     is_active: bool = True

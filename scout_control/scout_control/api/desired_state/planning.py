@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scout_control.api.desired_state.items import Item, Key, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from scout_control.api.desired_state.items import State
 
@@ -80,6 +80,11 @@ class Plan:
         """The changes that remove something."""
         return tuple(each for each in self.changes if each.action == Action.REMOVE)
 
+    @property
+    def busy(self) -> tuple[Change, ...]:
+        """The removals for which a run in progress must end first."""
+        return tuple(each for each in self.removals if each.actual and each.actual.busy_with)
+
     def count(self, action: Action) -> int:
         """Return the number of changes of one kind."""
         return sum(each.action == action for each in self.changes)
@@ -115,7 +120,11 @@ def make_plan(
         for key in removed
         if key.kind == kind
     ]
-    notes = [*_notes_on_credentials(desired, actual), *map(STAYS.format, blocked)]
+    notes = [
+        *_notes_on_credentials(desired, actual),
+        *map(STAYS.format, blocked),
+        *_notes_on_runs(removals),
+    ]
     return Plan(changes=(*made, *removals), notes=tuple(notes))
 
 
@@ -219,6 +228,15 @@ def _used(desired: State, actual: State, removed: set[Key]) -> set[Key]:
 
 def _owners(credential: Key) -> set[Key]:
     return {Key(Kind.PROJECT, credential.project), Key(Kind.SOURCE, credential.source)}
+
+
+def _notes_on_runs(removals: Sequence[Change]) -> Iterator[str]:
+    for change in removals:
+        if change.actual and (run := change.actual.busy_with):
+            yield (
+                f"A run of {change.key.name} is in progress: this plan cannot be applied before it "
+                f"has ended. To end it now: scout runs cancel {run}"
+            )
 
 
 def _notes_on_credentials(desired: State, actual: State) -> Iterator[str]:

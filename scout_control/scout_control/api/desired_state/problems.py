@@ -45,7 +45,9 @@ class InvalidStateError(SettingsError):
             dict.fromkeys(problems), key=lambda each: (each.place.file, each.place.line)
         )
         count = counted(len(ordered), "mistake")
-        super().__init__(f"Found {count}; nothing was changed.", "Correct it and apply again.")
+        super().__init__(
+            f"Found {count}; nothing was changed.", "Correct the files, and apply again."
+        )
         self.problems = ordered
         self.details = tuple(map(str, ordered))
 

@@ -157,6 +157,11 @@ class Link(Section):
         description="How long unused data is kept: 12h, 30d, 4w or forever; by default as the "
         "installation says. Only with mode project.",
     )
+    alias: Text | None = Field(
+        default=None,
+        description="The schema in which people find what is to be read; stays as it is if left "
+        "out. Only with mode project.",
+    )
     readers: list[Text] = Field(
         default_factory=list,
         description="Roles of the database that may read the data. Only with mode project.",
@@ -169,11 +174,11 @@ class Link(Section):
 
     @model_validator(mode="after")
     def _check_mode(self) -> Self:
-        of_dataset = [self.readers or None, self.paused, self.keep]
+        of_dataset = [self.readers or None, self.paused, self.keep, self.alias]
         if self.mode == "user" and any(each is not None for each in of_dataset):
             raise PydanticCustomError(
                 "user_mode",
-                "has mode user: readers, paused and keep are set for each user's dataset.",
+                "has mode user: alias, readers, paused and keep are set for each user's dataset.",
             )
         return self
 

@@ -13,14 +13,17 @@ from scout_control.api.desired_state.execution import DONE, FAILED, Outcome, exe
 from scout_control.api.desired_state.items import Kind
 from scout_control.api.desired_state.planning import Plan, make_plan
 from scout_control.api.desired_state.references import Secrets
+from scout_control.api.link_remains import join_commands
 from scout_control.errors import ConflictError
 from scout_control.store import locks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from scout_control.api.desired_state.files import Files
+    from scout_control.api.desired_state.planning import Change
     from scout_control.installation.installation import Installation
+    from scout_control.meltano.reports import Wait
 
 LOCK = "scout apply"
 GIVEN = "mapping"
@@ -92,6 +95,7 @@ class Application:
         plan: Plan,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
         on_test: Callable[[int], None] | None = None,
+        on_wait: Callable[[str, Wait], None] = lambda *_: None,
     ) -> Result:
         """Carry out a plan of this desired state.
 
@@ -100,23 +104,43 @@ class Application:
             on_outcome: Called after each change.
             on_test: Called with the number of accounts before they are tested at their sources;
                 None: credentials are stored untested.
+            on_wait: Called in threads, with a source that makes a test wait, and why.
 
         Raises:
-            ConflictError: Another apply is running, or something has changed since the plan.
+            ConflictError: Another apply is running, something has changed since the plan, or a run
+                is in progress whose data is to be removed.
         """
         if not plan.changes:
             return Result(plan=plan)
         with locks.try_locks(self._installation.store, LOCK) as is_free:
             if not is_free:
                 raise ConflictError("Another scout apply is running.", "Wait until it has ended.")
-            if self.plan().as_dict() != plan.as_dict():
+            current = self.plan()
+            if _changes(current) != _changes(plan):
                 raise ConflictError(
                     "Something has changed since the plan was made; nothing was done.",
                     "Apply again, and look at the new plan.",
                 )
-            return Result(
-                plan=plan, outcomes=execute(self._installation, plan, on_outcome, on_test)
-            )
+            if current.busy:
+                raise _busy_error(current.busy)
+            outcomes = execute(self._installation, plan, on_outcome, on_test, on_wait)
+            return Result(plan=plan, outcomes=outcomes)
+
+
+def _changes(plan: Plan) -> list[dict[str, Any]]:
+    return [each.as_dict() for each in plan.changes]
+
+
+def _busy_error(busy: Sequence[Change]) -> ConflictError:
+    """Return the error for removals before anything is changed."""
+    names = ", ".join(each.key.name for each in busy)
+    cancel = join_commands(
+        f"scout runs cancel {each.actual.busy_with}" for each in busy if each.actual
+    )
+    return ConflictError(
+        f"Runs are loading what would be removed: {names}. Nothing was changed.",
+        f"Apply again when they have ended. To end them now: {cancel}",
+    )
 
 
 def export(installation: Installation) -> exporting.Export:
