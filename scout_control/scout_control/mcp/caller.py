@@ -1,19 +1,20 @@
 """One call of a client: its person, and the threads in which the store is used.
 
-The store is synchronous. Calls share a few threads, fewer than the store has connections. A call
-that is cancelled ends when its thread is done, at most after the time limit of a query: no thread
-and no lock outlives it.
+The store is synchronous. What may take seconds, such as a query, has its own threads, so that it
+does not keep quick calls and the check of tokens waiting. A call that is cancelled ends when its
+thread is done, at most after the time limit of a query: no thread and no lock outlives it.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import anyio.to_thread
+
+from scout_control.errors import ServerUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,20 +26,33 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
-MOST_THREADS = 8
+QUICK, SLOW = 6, 4
+"""Threads of each kind; together fewer than the connections of the store's pool."""
+MOST_WAITING = 64
 
 
-@dataclass(frozen=True)
 class Threads:
     """The threads of a server."""
 
-    limiter: anyio.CapacityLimiter = field(
-        default_factory=functools.partial(anyio.CapacityLimiter, MOST_THREADS)
-    )
+    def __init__(
+        self, quick: int = QUICK, slow: int = SLOW, most_waiting: int = MOST_WAITING
+    ) -> None:
+        self._quick = anyio.CapacityLimiter(quick)
+        self._slow = anyio.CapacityLimiter(slow)
+        self._most_waiting = most_waiting
 
-    async def run(self, work: Callable[[], Result]) -> Result:
-        """Run something that blocks."""
-        return await anyio.to_thread.run_sync(work, limiter=self.limiter)
+    async def run(self, work: Callable[[], Result], *, is_slow: bool = False) -> Result:
+        """Run something that blocks.
+
+        Raises:
+            ServerUnavailableError: Too many wait already.
+        """
+        limiter = self._slow if is_slow else self._quick
+        if limiter.statistics().tasks_waiting >= self._most_waiting:
+            raise ServerUnavailableError(
+                "Too many calls are waiting.", "Try again in a few seconds."
+            )
+        return await anyio.to_thread.run_sync(work, limiter=limiter)
 
 
 @dataclass(frozen=True)
@@ -50,9 +64,9 @@ class Caller:
     """Returns the installation as the person may use it; raises if they no longer may."""
     session: ServerSession
 
-    async def run(self, work: Callable[[Access], Result]) -> Result:
+    async def run(self, work: Callable[[Access], Result], *, is_slow: bool = False) -> Result:
         """Run something as the person, who is identified each time."""
-        return await self.threads.run(lambda: work(self.identify()))
+        return await self.threads.run(lambda: work(self.identify()), is_slow=is_slow)
 
     async def report(self, progress: Progress) -> None:
         """Tell the client how far the call is; a client that cannot be told changes nothing."""

@@ -7,6 +7,7 @@ store answer alike.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
@@ -15,6 +16,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.datastructures import Headers
 from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -55,8 +57,9 @@ class Endpoint:
         self._app: ASGIApp = _of_own_pages(AuthenticationMiddleware(inner, backend=backend))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        await self._app(scope, receive, send)
+        """Answer a request; no one is left to tell if its sender disappears while it is read."""
+        with suppress(ClientDisconnect):
+            await self._app(scope, receive, send)
 
     def routes(self) -> list[Route]:
         """Return where it answers; nothing to GET or DELETE: there are no sessions."""

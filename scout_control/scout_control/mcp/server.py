@@ -104,7 +104,9 @@ class Handlers:
     ) -> ListResourcesResult:
         """Return the data dictionaries."""
         cursor = params.cursor if params else None
-        return await self._run(context, lambda access: resources.listed(access, cursor))
+        return await self._run(
+            context, lambda access: resources.listed(access, cursor), is_slow=False
+        )
 
     async def list_resource_templates(
         self, _context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
@@ -142,11 +144,15 @@ class Handlers:
         )
 
     async def _run(
-        self, context: ServerRequestContext[Any, Any], work: Callable[[Access], Result]
+        self,
+        context: ServerRequestContext[Any, Any],
+        work: Callable[[Access], Result],
+        *,
+        is_slow: bool = True,
     ) -> Result:
         """Run something as the person; errors become those of the protocol."""
         try:
-            return await self._call(context).run(work)
+            return await self._call(context).run(work, is_slow=is_slow)
         except Exception as error:  # noqa: BLE001 - the SDK would log it with its text
             raise protocol_error(known(error)) from None
 

@@ -62,10 +62,12 @@ class Tool:
         return envelope.model_json_schema(mode="serialization", schema_generator=Untitled)
 
 
-def _blocking(work: Callable[[Access, Any], Answer]) -> Callable[[Caller, Any], Awaitable[Answer]]:
+def _blocking(
+    work: Callable[[Access, Any], Answer], *, is_slow: bool = False
+) -> Callable[[Caller, Any], Awaitable[Answer]]:
     @functools.wraps(work)
     async def in_thread(caller: Caller, given: Any) -> Answer:
-        return await caller.run(lambda access: work(access, given))
+        return await caller.run(lambda access: work(access, given), is_slow=is_slow)
 
     return in_thread
 
@@ -124,7 +126,7 @@ TOOLS = (
         operations=("models.describe",),
         takes=arguments.OfTables,
         returns=results.Tables,
-        work=_blocking(dictionary_tools.list_tables),
+        work=_blocking(dictionary_tools.list_tables, is_slow=True),
         annotations=READS,
     ),
     Tool(
@@ -135,7 +137,7 @@ TOOLS = (
         operations=("models.describe",),
         takes=arguments.OfTable,
         returns=results.TableDescription,
-        work=_blocking(dictionary_tools.describe_table),
+        work=_blocking(dictionary_tools.describe_table, is_slow=True),
         annotations=READS,
     ),
     Tool(
@@ -146,7 +148,7 @@ TOOLS = (
         operations=("models.describe",),
         takes=arguments.OfSearch,
         returns=results.FoundColumns,
-        work=_blocking(dictionary_tools.search_columns),
+        work=_blocking(dictionary_tools.search_columns, is_slow=True),
         annotations=READS,
     ),
     Tool(
@@ -170,7 +172,7 @@ TOOLS = (
         operations=("datasets.query", "datasets.show"),
         takes=arguments.OfQuery,
         returns=results.Rows,
-        work=_blocking(dataset_tools.query),
+        work=_blocking(dataset_tools.query, is_slow=True),
         annotations=READS,
     ),
     Tool(

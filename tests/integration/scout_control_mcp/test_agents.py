@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import uuid
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
 import requests
 from mcp.shared.exceptions import MCPError
 from scout_control.errors import ConflictError
-from scout_control.mcp.caller import MOST_THREADS
+from scout_control.mcp.caller import QUICK, SLOW
 from scout_control.mcp.tools import TOOLS
 from scout_control.rules.statuses import LIVE
 from scout_control.store.models import Token
@@ -256,6 +258,17 @@ def test_what_is_not_a_request_of_a_program_is_refused(post):
         assert 400 <= post(message).status_code < 500
 
 
+def test_a_client_that_disappears_while_it_sends_is_no_error(server, post):
+    """The fixture of the server looks for tracebacks in what it says."""
+    address, headers = urlsplit(server), post().request.headers
+    sent = {**headers, "Host": address.netloc, "Content-Length": "5000"}
+    lines = ["POST /mcp HTTP/1.1", *(f"{name}: {each}" for name, each in sent.items())]
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall("\r\n".join([*lines, "", INITIALIZE]).encode())
+
+    assert post().status_code == 200
+
+
 def test_there_are_no_sessions_that_another_person_could_use(post, shared_installation, river):
     mine, theirs = (
         shared_installation.scout.tokens.create(each).token for each in ("of-river", "of-lake")
@@ -310,7 +323,7 @@ def test_clients_that_disappear_take_no_thread_with_them(server, shared_installa
 
     async def talk():
         async with anyio.create_task_group() as tasks:
-            for _ in range(MOST_THREADS + 2):
+            for _ in range(QUICK + SLOW):
                 tasks.start_soon(leave, "query", slow)
                 tasks.start_soon(leave, "run_materialization", waits)
         async with over_http(server, token) as agent:
