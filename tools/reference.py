@@ -47,6 +47,7 @@ def pages() -> dict[Path, str]:
         "desired-state.md": desired_state_page(),
         "permissions.md": permissions_page(),
         "mcp.md": mcp_reference.page(),
+        "rest.md": rest_page(),
     }
     pages = {PAGES / name: GENERATED + text.rstrip() + "\n" for name, text in made.items()}
     return pages | plugin_definitions()
@@ -355,6 +356,39 @@ def permissions_page() -> str:
     lines += ["", "## Only at the shell and in Python", ""]
     lines += [f"These use files or keys of a machine, or run for long: {local}."]
     return "\n".join(lines)
+
+
+def rest_page() -> str:
+    """Return every endpoint of the REST interface with its permission."""
+    from fastapi import FastAPI  # noqa: PLC0415 - only this page needs it
+    from scout_control.serve.routers import ROUTERS  # noqa: PLC0415 - only this page needs it
+
+    app = FastAPI()
+    for router in ROUTERS:
+        app.include_router(router)
+    lines = [
+        "# REST interface",
+        "",
+        "How to call it: [call the REST interface](../guides/rest.md). Fields of requests and "
+        "responses: `/api/docs` of a running server. Who has a permission: "
+        "[permissions](permissions.md).",
+    ]
+    tag = ""
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            if operation["tags"][0] != tag:
+                [tag] = operation["tags"]
+                head = "| request | does | permission | needs |"
+                lines += ["", f"## {tag}", "", head, "|---|---|---|---|"]
+            lines.append(_endpoint(method, path, operation))
+    return "\n".join(lines)
+
+
+def _endpoint(method: str, path: str, operation: dict[str, Any]) -> str:
+    permission = operation.get("x-permission")
+    does, *_ = operation["description"].split("\n\n")
+    needs = f"`{permission['operation']}` | {permission['scope']}" if permission else "- | -"
+    return f"| `{method.upper()} {path}` | {' '.join(does.split())} | {needs} |"
 
 
 def _roles(roles: Collection[Any]) -> str:

@@ -3,11 +3,16 @@
 * ControlError
   - SettingsError .......... the deployer; nothing was started (exit 2)
   - ConflictError .......... the caller: the current state does not allow it; look, then retry
+    - OutdatedError ........ as before; it has changed since the caller looked
+  - BusyError .............. the caller, by waiting
   - NotSignedInError ....... the caller, who gave no valid token or session
+  - TooManyAttemptsError ... the caller, by waiting: too many wrong tokens were sent
   - ForbiddenError ......... the caller, whose roles or token do not allow it
   - NotFoundError .......... the caller, who named something that does not exist (exit 3)
+  - QueryError ............. the author of the query
   - ServerError ............ the administrator of the database or the machine
     - ServerUnavailableError  as before; it does not answer
+      - GivenServerError ... the caller, who gave its address and login
     - PrivilegeError ........ as before; its role lacks a privilege
   - OwnershipError ......... the administrator: the schema belongs to another owner
   - CredentialMissingError . the owner of the dataset, by connecting an account (exit 77)
@@ -59,6 +64,18 @@ class ConflictError(ControlError):
     reason = "conflict"
 
 
+class OutdatedError(ConflictError):
+    """What a change was based on is not the present state any longer."""
+
+    reason = "outdated"
+
+
+class BusyError(ControlError):
+    """Too many requests of the same kind are being answered already."""
+
+    reason = "too many requests"
+
+
 class CredentialMissingError(ControlError):
     """No account of the source is connected for the owner; nothing was started."""
 
@@ -70,6 +87,16 @@ class NotSignedInError(ControlError):
     """Who is asking is unknown: there is no valid token or session."""
 
     reason = "not signed in"
+
+
+class TooManyAttemptsError(ControlError):
+    """Too many wrong tokens were sent; nothing was looked up."""
+
+    reason = "too many attempts"
+
+    def __init__(self, cause: str, remedy: str, seconds: int = 60) -> None:
+        super().__init__(cause, remedy)
+        self.seconds = seconds
 
 
 class ForbiddenError(ControlError):
@@ -87,6 +114,18 @@ class NotFoundError(ControlError):
 
     exit_code = 3
     reason = "not found"
+
+
+class QueryError(ControlError):
+    """A query that failed; quotes Postgres, since the author of the query may read its message."""
+
+    reason = "query failed"
+
+
+class QueryTimeoutError(QueryError):
+    """A query that took longer than its limit."""
+
+    reason = "query took too long"
 
 
 class ServerError(ControlError):
@@ -107,6 +146,10 @@ class ServerUnavailableError(ServerError):
     """A server does not answer, or rejects the login."""
 
     reason = "no connection"
+
+
+class GivenServerError(ServerUnavailableError):
+    """As before, for a database that the caller has just named; nothing was stored."""
 
 
 class PrivilegeError(ServerError):

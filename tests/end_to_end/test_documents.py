@@ -24,8 +24,18 @@ from scout_control.installation import embedded_postgres, project_folder
 from scout_control.installation.encryption import generate
 from scout_control.installation.settings import Settings
 from scout_control.meltano.project import Plugins
-from support.documents import ADD_A_SOURCE, OPERATIONS, PIPES, SANDBOX_PYTHON, SQL, WEB, run_by
+from support.documents import (
+    ADD_A_SOURCE,
+    OPERATIONS,
+    PIPES,
+    REST,
+    SANDBOX_PYTHON,
+    SQL,
+    WEB,
+    run_by,
+)
 from support.pasted import paste, path_with, programs
+from support.rest import serving
 
 from scout_control import Scout
 
@@ -219,6 +229,39 @@ def test_an_installation_is_operated_as_the_guides_say(
         },
     )
     assert (elsewhere / "scout.keys").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_guide_of_the_rest_interface_leads_from_nothing_to_rows(
+    installation, sandbox, tmp_path
+):
+    fields = {"username": sandbox.username, "api_key": sandbox.api_key}
+    account = {"source": "hq", "project": "clinic", "kind": "api_key", "fields": fields}
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    settings = Settings(
+        project_root=Path(installation["SCOUT_PROJECT_ROOT"]),
+        home=Path(installation["SCOUT_HOME"]),
+        database_url=installation["SCOUT_DATABASE_URL"],
+        encryption_keys=installation["SCOUT_ENCRYPTION_KEYS"],
+    )
+    with Scout(settings) as scout:
+        scout.init()
+        with serving(scout) as address:
+            said = paste(
+                run_by(REST, "docs/guides/rest.md"),
+                tmp_path,
+                installation,
+                {
+                    "http://127.0.0.1:8765": address,
+                    '"config": {"domain": "river-health"}': json.dumps(
+                        {"base_url": sandbox.url, "config": {"domain": sandbox.domain}}
+                    )[1:-1],
+                },
+            )
+        assert scout.links.show("clinic", "hq").refresh_interval_hours == 6
+        assert [each.status for each in scout.runs.list()] == ["completed"]
+
+    assert '"columns":["case_type","count"]' in said
+    assert "event: end" in said
 
 
 def test_the_statements_for_administrators_are_accepted(postgres, tmp_path):

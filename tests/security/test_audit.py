@@ -10,8 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from scout_control.datasets.query import QueryError
-from scout_control.errors import ControlError, OwnershipError, SettingsError
+from scout_control.errors import ControlError, OwnershipError, QueryError, SettingsError
 from scout_control.store import audit, audit_chain, migrate
 from scout_control.store.database import Store
 from sqlalchemy import text

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from scout_control.datasets.query import QueryError
-from scout_control.errors import ConflictError
+from scout_control.errors import ConflictError, QueryError
 from support.servers import EACH_SERVER
 from support.workers import wait_until
 

@@ -40,7 +40,7 @@ class Reason(str):
 
 PIPES, OPERATIONS, SQL = "pipes", "operations", "sql"
 ADD_A_SOURCE, SANDBOX_PYTHON, ENVIRONMENT = "add a source", "python of the sandbox", "demo"
-WEB = "web application"
+WEB, REST = "web application", "REST"
 OWN_TEST = "the test of the guide"
 CHECKOUT = Reason("makes a checkout: continuous integration does, then make test runs this")
 RELEASE = Reason("needs a release on an index: test_distributions.py installs the built wheels")
@@ -152,6 +152,7 @@ BLOCKS: dict[str, dict[str, str]] = {
         "TOKEN=": Reason("needs Claude Code: test_agents.py makes a token, and sends it"),
         "npx": Reason("needs npm: tools/mcp_inspector.sh runs it with an installation"),
     },
+    "docs/guides/rest.md": {"scout serve": SERVER, "": REST},
 }
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scout_control.access.pages import LIMIT, check_limit
+from scout_control.access.pages import LIMIT, Page, check_limit, position_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from scout_control.access.authorization import Authorizer
@@ -29,16 +28,20 @@ class Audit:
         since: datetime | None = None,
         until: datetime | None = None,
         action: str | None = None,
+        after: str | None = None,
         limit: int = LIMIT,
-    ) -> Sequence[Event]:
+    ) -> Page[Event]:
         """Return the latest events, of a project or of the installation, newest first."""
         filters: dict[str, Any] = {"since": since, "until": until, "action": action}
-        filters["limit"] = check_limit(limit)
+        filters |= {"before": position_cursor(after), "limit": check_limit(limit) + 1}
         if project is None:
             with self._auth.installation("audit.list"):
-                return self._auth.scout.audit.list(**filters)
-        with self._auth.project("audit.list", project) as project_id:
-            return self._auth.scout.audit.list(project=project_id, **filters)
+                found = self._auth.scout.audit.list(**filters)
+        else:
+            with self._auth.project("audit.list", project) as project_id:
+                found = self._auth.scout.audit.list(project=project_id, **filters)
+        following = str(found[limit - 1].position) if len(found) > limit else None
+        return Page(found[:limit], following)
 
     def verify(self, *, expect: str | None = None) -> Verification:
         """Return whether an event was changed, removed or inserted."""

@@ -123,6 +123,23 @@ class Authorizer:
         with self._acting():
             yield source, project, user
 
+    def owner_of_credential(self, credential_id: str) -> tuple[str, str | None, str | None]:
+        """Return source, project and user of a credential that the person may see."""
+        with self.reading() as (session, viewer):
+            visible = visibility.credentials(viewer, "credentials.show")
+            row = lookups.credential_by_id(session, credential_id, visible=visible)
+            return row.source.name, row.project_id, row.user_id
+
+    @contextmanager
+    def link(self, operation: str, link_id: str) -> Iterator[tuple[str, str]]:
+        """Act on a link by its id, also on one that was removed; yields project and source."""
+        with self.reading() as (session, viewer):
+            visible = visibility.links(viewer, _view(operation))
+            row = lookups.link_by_id(session, link_id, visible=visible)
+            self._check_owned(session, viewer, operation, row.project_id, None)
+        with self._acting():
+            yield row.project_id, row.source.name
+
     @contextmanager
     def source(self, operation: str, name: str) -> Iterator[str]:
         """Act on a source; yields its name."""
@@ -217,6 +234,33 @@ class Authorizer:
         with self._acting():
             yield
 
+    def check_scope(self, operation: str) -> None:
+        """Check that the sign-in reaches as far as an operation needs.
+
+        Raises:
+            ForbiddenError: It does not.
+        """
+        if self.identity.scope < TABLE[operation].scope:
+            with self.reading():
+                raise _forbidden_by_scope(operation)
+
+    def may(self, operation: str, *, project: str | None = None, user: str | None = None) -> bool:
+        """Return whether an operation would be allowed, to offer it or not; nothing is recorded.
+
+        Args:
+            operation: A key of the table.
+            project: The project that has the object; none for one of the installation.
+            user: Whose the object is, if it is a user's.
+        """
+        with self.scout.installation.store.begin() as session:
+            viewer = self._viewer(session)
+            roles = self._roles_in(session, viewer, project)
+            relation = viewer.relation(user)
+            if project is None and user is None:
+                relation = Relation.INSTALLATION
+                roles = roles | people.roles_anywhere(session, viewer.person_id)
+            return decide(operation, roles, relation, self.identity.scope) is Decision.ALLOWED
+
     @contextmanager
     def _acting(self) -> Iterator[None]:
         with audit.acting_as(self.identity.person):
@@ -264,12 +308,16 @@ def _forbidden(operation: str, roles: Collection[Role], relation: Relation) -> F
         cause = f"No one may do this here ({operation}) through anything but a shell."
         remedy = "Ask the person to whom it belongs, or who runs this installation."
     elif not audience.isdisjoint(roles):
-        cause = f"The token does not reach far enough ({operation})."
-        remedy = "Use one with a wider scope, or sign in yourself."
+        return _forbidden_by_scope(operation)
     else:
         cause = f"Your role does not allow this ({operation})."
         remedy = f"Ask someone with the role of {needed}."
     return ForbiddenError(cause, remedy, operation)
+
+
+def _forbidden_by_scope(operation: str) -> ForbiddenError:
+    cause = f"The token does not reach far enough ({operation})."
+    return ForbiddenError(cause, "Use one with a wider scope, or sign in yourself.", operation)
 
 
 def _view(operation: str) -> str:

@@ -1,4 +1,4 @@
-"""Datasets, their models and their runs, as a person sees them."""
+"""Datasets and their models, as a person sees them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.access.pages import LIMIT, Page, check_limit, page
+from scout_control.access import queries
+from scout_control.access.pages import LIMIT, Page, page
 from scout_control.api import views
 from scout_control.datasets import query
 from scout_control.store import datasets, lookups, runs, visibility
-from scout_control.store.models import Dataset, ProjectSource, Run
+from scout_control.store.models import Dataset, ProjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -138,14 +139,9 @@ class Datasets:
 
         The limits are the largest possible, too: others use this installation at the same time.
         """
+        limits = queries.Limits(max_rows, max_bytes, timeout_seconds)
         with self._auth.dataset("datasets.query", name) as dataset:
-            return self._auth.scout.datasets.query(
-                dataset,
-                statement,
-                max_rows=min(max_rows, query.MAX_ROWS),
-                max_bytes=min(max_bytes, query.MAX_BYTES),
-                timeout_seconds=min(timeout_seconds, query.TIMEOUT_SECONDS),
-            )
+            return queries.execute(self._auth, dataset, statement, limits)
 
     def url(self, name: str, *, new_password: bool = False) -> ReaderUrl:
         """Return how a tool connects as the reader of a dataset.
@@ -191,50 +187,3 @@ class Models:
         """Return one model of a dataset."""
         with self._auth.dataset("models.show", name) as dataset:
             return self._auth.scout.models.show(dataset, table)
-
-
-@dataclass(frozen=True)
-class Runs:
-    """The runs that a person may see."""
-
-    _auth: Authorizer
-
-    def list(self, *, dataset: str | None = None, limit: int = 20) -> Sequence[views.Run]:
-        """Return the latest runs, the newest first.
-
-        Raises:
-            NotFoundError: There is no such dataset that the person may see.
-        """
-        with self._auth.reading() as (session, viewer):
-            visible = visibility.datasets(viewer, "runs.list")
-            statement = select(Run).join(Run.dataset).join(Dataset.project_source).where(visible)
-            if dataset is not None:
-                found = lookups.dataset(session, dataset, visible=visible)
-                statement = statement.where(Run.dataset_id == found.id)
-            latest = statement.order_by(Run.created_at.desc(), Run.id).limit(check_limit(limit))
-            return [views.Run.of(row) for row in session.scalars(latest)]
-
-    def show(self, run_id: str) -> views.Run:
-        """Return one run."""
-        with self._auth.run("runs.show", run_id) as run:
-            return self._auth.scout.runs.show(run)
-
-    def logs(self, run_id: str) -> Sequence[views.LogLine]:
-        """Return the lines of a run's log, which is bounded."""
-        with self._auth.run("runs.logs", run_id) as run:
-            return self._auth.scout.runs.logs(run)
-
-    def waiting_before(self, run_id: str) -> int:
-        """Return how many queued runs have waited longer than this one."""
-        with self._auth.run("runs.waiting_before", run_id) as run:
-            return self._auth.scout.runs.waiting_before(run)
-
-    def queue(self, dataset: str, *, full_refresh: bool = False) -> views.Run:
-        """Queue a run for a worker, or return the one that has not ended yet."""
-        with self._auth.dataset("runs.queue", dataset) as found:
-            return self._auth.scout.runs.queue(found, full_refresh=full_refresh)
-
-    def cancel(self, run_id: str) -> views.Run:
-        """Cancel a run; what it committed stays."""
-        with self._auth.run("runs.cancel", run_id) as run:
-            return self._auth.scout.runs.cancel(run)

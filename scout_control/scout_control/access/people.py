@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.access.pages import LIMIT, Page, check_limit, page
+from scout_control.access.pages import LIMIT, Page, newest, page
 from scout_control.api import people_views
 from scout_control.rules import access_tokens
 from scout_control.store import models, people, visibility
@@ -84,22 +84,26 @@ class Tokens:
     _auth: Authorizer
 
     def list(
-        self, *, person: str | None = None, limit: int = LIMIT
-    ) -> Sequence[people_views.Token]:
+        self, *, person: str | None = None, after: str | None = None, limit: int = LIMIT
+    ) -> Page[people_views.Token]:
         """Return the tokens of a person, by default one's own, the newest first."""
         now = datetime.now(UTC)
         with self._auth.person("tokens.list", person or self._auth.identity.person) as owner:
             pass
         with self._auth.reading() as (session, viewer):
             row = session.get_one(models.Person, owner)
-            statement = (
-                select(models.Token)
-                .where(models.Token.person_id == owner, visibility.tokens(viewer, "tokens.list"))
-                .order_by(models.Token.created_at.desc(), models.Token.id)
-                .limit(check_limit(limit))
+            visible = visibility.tokens(viewer, "tokens.list")
+            tokens: Sequence[models.Token]
+            tokens, following = newest(
+                session,
+                select(models.Token).where(models.Token.person_id == owner, visible),
+                (models.Token.created_at, models.Token.id),
+                after=after,
+                limit=limit,
+                place=lambda each: (each.created_at, each.id),
             )
-            tokens = session.scalars(statement)
-            return [people_views.Token.of(each, now, is_active=row.is_active) for each in tokens]
+            found = [people_views.Token.of(each, now, is_active=row.is_active) for each in tokens]
+            return Page(found, following)
 
     def create(
         self,
@@ -116,3 +120,20 @@ class Tokens:
         """End a token at once."""
         with self._auth.token("tokens.revoke", token_id) as identity:
             return self._auth.scout.tokens.revoke(identity)
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """The browsers in which the person is signed in; an operator sees those of others, too."""
+
+    _auth: Authorizer
+
+    def list(self, person: str | None = None) -> Sequence[people_views.BrowserSession]:
+        """Return the sessions of a person, by default one's own, the newest first."""
+        with self._auth.person("sessions.list", person or self._auth.identity.person) as owner:
+            return self._auth.scout.sessions.list(owner)
+
+    def end(self, person: str | None = None) -> int:
+        """Sign a person out of all browsers, by default oneself; return of how many."""
+        with self._auth.person("sessions.end", person or self._auth.identity.person) as owner:
+            return self._auth.scout.sessions.end(owner)

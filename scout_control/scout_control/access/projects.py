@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.access.pages import LIMIT, Page, check_limit, page
+from scout_control.access.pages import LIMIT, Page, check_limit, cut, page, uuid_cursor
 from scout_control.api import people_views, views
 from scout_control.store import lookups, models, visibility
 
@@ -87,21 +87,58 @@ class Links:
 
     _auth: Authorizer
 
-    def list(self, project: str, *, source: str | None = None) -> Sequence[views.Link]:
-        """Return the links of a project."""
-        if source is not None:
-            with self._auth.source("sources.show", source):
-                pass
-        with self._auth.project("links.list", project) as project_id:
-            return self._auth.scout.links.list(project_id, source=source)
+    def list(
+        self,
+        project: str | None = None,
+        *,
+        source: str | None = None,
+        after: str | None = None,
+        limit: int = LIMIT,
+    ) -> Page[views.Link]:
+        """Return links, of a project or of all that the person may see, in the order of ids."""
+        with self._auth.reading() as (session, viewer):
+            statement = select(models.ProjectSource).where(
+                models.ProjectSource.is_active, visibility.links(viewer, "links.list")
+            )
+            if project is not None:
+                seen = visibility.projects(viewer, "projects.show")
+                project_id = lookups.project(session, project, visible=seen).id
+                statement = statement.where(models.ProjectSource.project_id == project_id)
+            if source is not None:
+                shown = visibility.sources(viewer, "sources.show")
+                source_id = lookups.source(session, source, visible=shown).id
+                statement = statement.where(models.ProjectSource.source_id == source_id)
+            rows: Sequence[models.ProjectSource]
+            rows, following = page(
+                session,
+                statement,
+                models.ProjectSource.id,
+                after=uuid_cursor(after),
+                limit=limit,
+                cursor=lambda row: str(row.id),
+            )
+            return Page([views.Link.of(row) for row in rows], following)
 
-    def unlinked(self, project: str, *, source: str | None = None) -> Sequence[views.Link]:
+    def unlinked(
+        self,
+        project: str,
+        *,
+        source: str | None = None,
+        after: str | None = None,
+        limit: int = LIMIT,
+    ) -> Page[views.Link]:
         """Return the removed links of a project whose data has not expired yet."""
         if source is not None:
             with self._auth.source("sources.show", source):
                 pass
         with self._auth.project("links.unlinked", project) as project_id:
-            return self._auth.scout.links.unlinked(project_id, source=source)
+            found = self._auth.scout.links.unlinked(project_id, source=source)
+        return cut(found, lambda each: each.id, after, limit)
+
+    def named(self, link_id: str) -> tuple[str, str]:
+        """Return the project and the source of a link, also of one that was removed."""
+        with self._auth.link("links.show", link_id) as names:
+            return names
 
     def show(self, project: str, source: str) -> views.Link:
         """Return one link."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.access.pages import LIMIT, Page, page, uuid_cursor
+from scout_control.access.pages import LIMIT, Page, cut, page, uuid_cursor
 from scout_control.api import views
 from scout_control.store import lookups, models, visibility
 
@@ -105,33 +105,51 @@ class Connections:
 
     _auth: Authorizer
 
-    def list(self) -> Sequence[views.Connection]:
-        """Return all connections."""
+    def list(self, *, after: str | None = None, limit: int = LIMIT) -> Page[views.Connection]:
+        """Return connections, in the order of their names."""
         with self._auth.installation("connections.list"):
-            return self._auth.scout.connections.list()
+            found = self._auth.scout.connections.list()
+        return cut(found, lambda each: each.name, after, limit)
 
     def show(self, name: str) -> views.Connection:
         """Return one connection, without its password."""
         with self._auth.connection("connections.show", name) as connection:
             return self._auth.scout.connections.show(connection)
 
-    def add(self, name: str, url: str, *, description: str = "") -> views.Connection:
-        """Add a database, after a test login."""
+    def add(
+        self,
+        name: str,
+        url: str | None = None,
+        *,
+        parts: Mapping[str, Any] | None = None,
+        description: str = "",
+        test: bool = True,
+    ) -> views.Connection:
+        """Add a database by its URL or the parts of it, by default after a test login."""
         with self._auth.installation("connections.add"):
-            return self._auth.scout.connections.add(name, url, description=description)
+            return self._auth.scout.connections.add(
+                name, url, parts=parts, description=description, test=test
+            )
 
     def update(
         self,
         name: str,
         *,
         url: str | None = None,
+        parts: Mapping[str, Any] | None = None,
         description: str | None = None,
+        test: bool = True,
         unset: Collection[str] = (),
     ) -> views.Connection:
-        """Change a connection, after a test login."""
+        """Change a connection, by default after a test login."""
         with self._auth.connection("connections.update", name) as connection:
             return self._auth.scout.connections.update(
-                connection, url=url, description=description, unset=unset
+                connection,
+                url=url,
+                parts=parts,
+                description=description,
+                test=test,
+                unset=unset,
             )
 
     def test(self, name: str) -> None:
@@ -182,6 +200,17 @@ class Credentials:
         with found as (name, project_id, user_id):
             credentials = self._auth.scout.credentials
             return credentials.show(name, project=project_id, user=user_id)
+
+    def named(self, credential_id: str) -> tuple[str, str | None, str | None]:
+        """Return the source of a credential, and the project or the user that it belongs to."""
+        return self._auth.owner_of_credential(credential_id)
+
+    def to_connect(self, credential_id: str) -> views.Credential:
+        """Return a credential in whose place the person may connect an account again."""
+        source, project, user = self.named(credential_id)
+        with self._auth.credential("credentials.save", source, project, user):
+            pass
+        return self.show(source, project=project, user=user)
 
     def default_kind(self, source: str) -> str:
         """Return the kind of credential to connect."""
@@ -237,9 +266,11 @@ class Credentials:
                 name, request, redirect_url, project=project_id, user=user_id
             )
 
-    def check(self, source: str, *, project: str | None = None) -> views.Credential:
+    def check(
+        self, source: str, *, project: str | None = None, user: str | None = None
+    ) -> views.Credential:
         """Test a credential at its source."""
-        found = self._auth.credential("credentials.check", source, project, None)
+        found = self._auth.credential("credentials.check", source, project, user)
         with found as (name, project_id, user_id):
             credentials = self._auth.scout.credentials
             return credentials.check(name, project=project_id, user=user_id)

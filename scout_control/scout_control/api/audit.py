@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
 from scout_control.store import audit, audit_chain, lookups
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from scout_control.installation.installation import Installation
     from scout_control.store.models import AuditEvent
 
@@ -81,6 +80,7 @@ class Audit:
         dataset: str | None = None,
         project: str | None = None,
         user: str | None = None,
+        before: int | None = None,
         limit: int = 100,
     ) -> list[Event]:
         """Return the latest events that match all filters, newest first.
@@ -94,6 +94,7 @@ class Audit:
             dataset: A dataset schema, or project/source, project/source/user while it exists.
             project: Events about this project.
             user: Events about this user.
+            before: Events at earlier positions of the trail than this one.
             limit: At most this many events.
         """
         names = {
@@ -106,7 +107,9 @@ class Audit:
         with self._installation.store.begin() as session:
             if dataset is not None and "/" in dataset:
                 names["dataset"] = lookups.dataset(session, dataset).schema_name
-            wanted = audit.EventFilter(since=since, until=until, action=action, named=names)
+            wanted = audit.EventFilter(
+                since=since, until=until, action=action, named=names, before=before
+            )
             return [Event.of(*each) for each in audit.latest(session, wanted, limit)]
 
     def verify(self, *, expect: str | None = None, most: int | None = None) -> Verification:

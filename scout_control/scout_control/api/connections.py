@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from scout_control.api import views
 from scout_control.api.changes import check_name, check_unset
-from scout_control.errors import ConflictError, ControlError
+from scout_control.errors import ConflictError, ControlError, GivenServerError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.installation.installation import PARAMETERS
 from scout_control.rules.wording import counted
@@ -60,9 +60,23 @@ class Connections:
         return views.Connection.of(row, _count_projects(session, row), parameters)
 
     def add(
-        self, name: str, url: str, *, description: str = "", test: bool = True
+        self,
+        name: str,
+        url: str | None = None,
+        *,
+        parts: Mapping[str, Any] | None = None,
+        description: str = "",
+        test: bool = True,
     ) -> views.Connection:
         """Add a database by its URL, after a test login.
+
+        Args:
+            name: A name for it.
+            url: The URL, with the user and the password.
+            parts: Instead of the URL: ``host``, ``port``, ``database``, ``user``, ``password``,
+                ``sslmode``, and other ``parameters``.
+            description: A note for people.
+            test: Log in before it is stored.
 
         Raises:
             SettingsError: The URL is not a Postgres URL with a user and a host, or has a parameter
@@ -70,7 +84,11 @@ class Connections:
             ServerError: The server does not respond, or rejects the user.
         """
         check_name(name, "The name of a connection")
-        parsed = connection_urls.parse(url)
+        parsed = connection_urls.parse(url) if url is not None else None
+        if (parsed is None) == (parts is None):
+            raise SettingsError("A connection is added by its URL or by its parts.", "Give one.")
+        if parsed is None:
+            parsed = connection_urls.of_parts(parts or {})
         if test:
             _test(parsed.compose())
         with self._installation.store.begin() as session:
@@ -93,6 +111,7 @@ class Connections:
         name: str,
         *,
         url: str | None = None,
+        parts: Mapping[str, Any] | None = None,
         description: str | None = None,
         test: bool = True,
         unset: Collection[str] = (),
@@ -102,6 +121,8 @@ class Connections:
         Args:
             name: The connection.
             url: A new URL. What it does not say of ``sslmode`` and other parameters stays.
+            parts: Instead of a URL: parts to change, as in ``add``. A change of host, port or user
+                needs the password, too: the present one is not sent elsewhere.
             description: A note for people.
             test: Log in before the change is stored.
             unset: Names to reset to their defaults: ``description``, ``sslmode``, ``port``,
@@ -117,9 +138,14 @@ class Connections:
             stated = {"port", "database", *parsed.parameters}
             stated |= {connection_urls.SSLMODE} if parsed.sslmode else set()
             given |= dict.fromkeys(stated, name)
+        given |= dict.fromkeys(parts or {}, name)
         reset = check_unset(unset, RESETTABLE, given, f"The connection {name}")
+        if parsed is not None and parts:
+            raise SettingsError("A connection has a URL or parts of it.", "Give one of them.")
         with self._installation.store.begin() as session:
             connection = lookups.connection(session, name, lock=True)
+            if parts:
+                parsed = self._with_parts(connection, parts)
             if parsed is not None or reset - {"description"}:
                 self._move(connection, parsed, reset)
                 if test:
@@ -131,6 +157,20 @@ class Connections:
                 session, "updated", "connection", connection.id, name=name, changes=changes
             )
         return self.show(name)
+
+    def _with_parts(self, connection: Connection, parts: Mapping[str, Any]) -> ConnectionUrl | None:
+        """Return where a connection leads with some parts changed; None for the store's own."""
+        if connection.host is None:
+            return connection_urls.of_parts({"host": "-", "user": "-"})  # refused by ``_move``
+        login = self._installation.login_of(connection)
+        current = {name: getattr(connection, name) for name in COLUMNS} | login
+        moved = [n for n in ("host", "port", "user") if n in parts and parts[n] != current[n]]
+        if moved and not parts.get("password"):
+            raise SettingsError(
+                f"The password belongs to the present {', '.join(moved)} of the connection.",
+                "Give the password, too.",
+            )
+        return connection_urls.of_parts({**current, **parts})
 
     def _move(
         self, connection: Connection, url: ConnectionUrl | None, reset: frozenset[str]
@@ -221,6 +261,7 @@ def _test(url: str) -> None:
     try:
         psycopg.connect(url, **postgres.defaults(url)).close()
     except (psycopg.Error, ValueError) as error:
-        raise postgres.connection_error(
+        found = postgres.connection_error(
             error, url, "Check that it is running, and the user, password, database and sslmode."
-        ) from None
+        )
+        raise GivenServerError(found.cause, found.remedy) from None

@@ -30,6 +30,17 @@ HELPERS = frozenset({*RUN, "run_id", "run_status", "run_since", "heartbeat_at", 
 
 
 @dataclass(frozen=True, kw_only=True)
+class Visible:
+    """The ids of what someone may see."""
+
+    datasets: list[str]
+    credentials: list[str]
+    sources: list[str]
+    projects: list[str]
+    """Those that are named as users of sources."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status(views.View):
     """Available sources, credentials and synced data."""
 
@@ -48,9 +59,14 @@ class Status(views.View):
 
 
 def status(
-    installation: Installation, *, project: str | None, user: str | None, history: int = 0
+    installation: Installation,
+    *,
+    project: str | None,
+    user: str | None,
+    history: int = 0,
+    visible: Visible | None = None,
 ) -> Status:
-    """Return the status of a project, of a user, or of everything.
+    """Return the status of a project, of a user, of what someone may see, or of everything.
 
     Raises:
         NotFoundError: The project does not exist.
@@ -61,26 +77,31 @@ def status(
         has_worker = overview.has_worker(reader)
         data = [
             _dataset(row, now, has_worker=has_worker)
-            for row in overview.datasets(reader, project, user)
+            for row in overview.datasets(
+                reader, project, user, visible.datasets if visible else None
+            )
         ]
         if history:
             _add_history(reader, data, history)
         return Status(
-            available_sources=_sources(reader, project),
+            available_sources=_sources(reader, project, visible),
             credentials=[
-                _credential(row, now) for row in overview.credentials(reader, project, user)
+                _credential(row, now)
+                for row in overview.credentials(
+                    reader, project, user, visible.credentials if visible else None
+                )
             ],
             synced_data=sorted(data, key=lambda each: health.ORDER[Condition(each["condition"])]),
         )
 
 
-def _sources(reader: StoreReader, project: str | None) -> list[Row]:
+def _sources(reader: StoreReader, project: str | None, visible: Visible | None) -> list[Row]:
     projects: dict[str, list[str]] = {}
-    for link in overview.links(reader, project):
+    for link in overview.links(reader, project, visible.projects if visible else None):
         projects.setdefault(link["source"], []).append(link["project"])
     return [
         {**views.Source(**row).as_dict(), "projects": projects.get(row["name"], [])}
-        for row in overview.sources(reader)
+        for row in overview.sources(reader, visible.sources if visible else None)
         if project is None or row["name"] in projects
     ]
 

@@ -15,7 +15,7 @@ from scout_control.errors import ConflictError, NotFoundError, SettingsError
 from scout_control.rules.permissions import INSTALLATION_ROLES
 from scout_control.rules.suggestions import advice, did_you_mean
 from scout_control.rules.wording import counted
-from scout_control.store import audit, lookups, models, people
+from scout_control.store import audit, lookups, models, people, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -110,7 +110,7 @@ class People:
             roles: As in ``add``; replaces their roles.
             issuer: As in ``add``.
             subject: As in ``add``.
-            is_active: Whether they, and their tokens, are let in.
+            is_active: Whether they, and their tokens, are let in; False ends their sessions, too.
             unset: Names to reset to their defaults: ``name``, ``email``, ``roles``, ``issuer``,
                 ``subject``.
 
@@ -129,6 +129,8 @@ class People:
         with self._installation.store.begin() as session:
             row = find(session, person, lock=True)
             _change(session, row, values)
+            if not row.is_active:
+                sessions.end_all(session, row.id)
             changes = audit.changes(row, personal=PERSONAL)
             audit.record(session, "updated", "person", person, user=person, changes=changes)
             session.flush()

@@ -97,3 +97,45 @@ class NewToken(Token):
     """A token that was just made: the only time that it is shown."""
 
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrowserSession(View):
+    """A browser in which a person is signed in."""
+
+    id: str
+    person: str
+    method: str
+    """How it began: ``token``, ``link`` or ``openid``."""
+    scope: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, row: models.BrowserSession) -> BrowserSession:
+        """Return the view of a stored session."""
+        return cls(
+            id=str(row.id),
+            person=row.person_id,
+            method=row.method,
+            scope=row.scope,
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+            expires_at=row.expires_at,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignInLink(View):
+    """A link that signs a person in, once."""
+
+    person: str
+    secret: str = field(repr=False)
+    """What follows ``/sign-in/link/`` in the address; not stored, nor shown again."""
+    expires_at: datetime
+
+    @property
+    def path(self) -> str:
+        """The path of the link, after the address of ``scout serve``."""
+        return f"/sign-in/link/{self.secret}"

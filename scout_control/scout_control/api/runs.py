@@ -45,26 +45,29 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 0.5
+LogPosition = tuple[int, int, int]
+"""Attempt, chunk, and how many lines of it: what was read of a run's log."""
+BEGINNING: LogPosition = (0, 0, 0)
 
 
 class RunLogReader:
     """Reads the log of a run in pieces, each line once."""
 
-    def __init__(self, store: Store, run: views.Run) -> None:
+    def __init__(self, store: Store, run: views.Run, position: LogPosition = BEGINNING) -> None:
         self.run_id = run.run_id
+        self.position = position
         self._store = store
-        self._after = (0, 0, 0)
 
     def lines(self) -> Iterator[views.LogLine]:
         """Yield the lines since the last call."""
         with self._store.begin() as session:
-            chunks = run_logs.read(session, uuid.UUID(self.run_id), self._after)
+            chunks = run_logs.read(session, uuid.UUID(self.run_id), self.position)
         for chunk in chunks:
-            attempt, number, _ = self._after
+            attempt, number, _ = self.position
             if chunk.attempt == attempt and chunk.number > number + 1:
                 yield views.LogLine.gap(chunk.entries[0].at if chunk.entries else "")
             yield from (views.LogLine.of(each) for each in chunk.entries)
-            self._after = (chunk.attempt, chunk.number, chunk.total)
+            self.position = (chunk.attempt, chunk.number, chunk.total)
 
 
 @dataclass(frozen=True)

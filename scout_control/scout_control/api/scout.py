@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from scout_control.api.people import People
     from scout_control.api.projects import Projects
     from scout_control.api.purge import Purges
+    from scout_control.api.queries import Queries
     from scout_control.api.runs import Runs
+    from scout_control.api.sessions import Sessions
     from scout_control.api.sources import Sources
     from scout_control.api.tokens import Tokens
     from scout_control.meltano.project import Job
@@ -143,11 +145,25 @@ class Scout:
         return Tokens(self.installation)
 
     @cached_property
+    def sessions(self) -> Sessions:
+        """Browsers in which people are signed in."""
+        from scout_control.api.sessions import Sessions
+
+        return Sessions(self.installation)
+
+    @cached_property
     def purges(self) -> Purges:
         """Removal of everything that belongs to an owner."""
         from scout_control.api.purge import Purges
 
         return Purges(self.installation)
+
+    @cached_property
+    def queries(self) -> Queries:
+        """The history of queries."""
+        from scout_control.api.queries import Queries
+
+        return Queries(self.installation)
 
     def plan(self, desired: Mapping[str, Any] | Iterable[str], *, prune: bool = False) -> Plan:
         """Return what ``apply`` would change; changes nothing.

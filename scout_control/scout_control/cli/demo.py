@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -15,6 +16,9 @@ from scout_control.demo import services, walkthrough
 from scout_control.demo.display import Display
 from scout_control.demo.sandbox import DEFAULT_SIZE, Size
 from scout_control.installation.settings import Settings
+
+if TYPE_CHECKING:
+    from scout_control.api.scout import Scout
 
 
 @click.command()
@@ -31,6 +35,7 @@ from scout_control.installation.settings import Settings
 )
 @click.option("--edit", is_flag=True, help="Change a few records in the sandbox first.")
 @click.option("--keep-running", is_flag=True, help="Leave Postgres and the sandbox running.")
+@click.option("--page", is_flag=True, help="Then serve the page on this data, until Ctrl+C.")
 @click.option("--stop", is_flag=True, help="Only stop what was left running.")
 @json_option
 def demo(
@@ -42,6 +47,7 @@ def demo(
     fault: str | None,
     edit: bool,
     keep_running: bool,
+    page: bool,
     stop: bool,
 ) -> None:
     """Load a local CommCare sandbox into Postgres.
@@ -66,6 +72,34 @@ def demo(
         edit=edit,
         keep_running=keep_running,
     )
-    report = walkthrough.run(settings, options, Display(Console(stderr=wants_json())))
+    display = Display(Console(stderr=wants_json()))
+    then = _serve if page else _nothing
+    report = walkthrough.run(settings, options, display, then)
     if wants_json():
         print_result(asdict(report))
+
+
+def _nothing(_scout: Scout) -> None:
+    pass
+
+
+def _serve(scout: Scout) -> None:
+    """Serve the page to the first operator, beside a worker that executes what they start."""
+    import contextlib
+    import subprocess
+    import sys
+
+    from scout_control.api.sessions import FIRST_OPERATOR
+    from scout_control.cli.serve import on_this_machine, until_stopped
+    from scout_control.demo.dataset import PROJECT
+    from scout_control.errors import ConflictError
+
+    if scout.sessions.first_link() is not None:
+        with contextlib.suppress(ConflictError):
+            scout.members.add(PROJECT, FIRST_OPERATOR, role="admin")
+    worker = subprocess.Popen([sys.executable, "-m", "scout_control", "worker"])
+    try:
+        until_stopped(scout, on_this_machine())
+    finally:
+        worker.terminate()
+        worker.wait()

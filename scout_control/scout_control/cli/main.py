@@ -31,6 +31,7 @@ COMMANDS = {
         ("people", "people:people"),
         ("members", "members:members"),
         ("tokens", "tokens:tokens"),
+        ("sessions", "sessions:sessions"),
         ("serve", "serve:serve"),
         ("mcp", "mcp:mcp"),
         ("datasets", "datasets:datasets"),

@@ -21,6 +21,7 @@ SUMMARIES = {
     "people": "Manage the people who sign in.",
     "members": "Manage members: which people belong to which projects.",
     "tokens": "Manage tokens, with which programs act for a person.",
+    "sessions": "Manage the browsers in which people are signed in.",
     "serve": "Serve the REST interface on this machine, until SIGTERM or SIGINT.",
     "mcp": "Serve agents (MCP) on standard input and output, until the input ends.",
     "datasets": "Manage datasets.",

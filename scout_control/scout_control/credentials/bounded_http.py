@@ -131,11 +131,11 @@ class BoundedAdapter(HTTPAdapter):
         return response
 
 
-def session() -> requests.Session:
+def session(seconds: float | None = None) -> requests.Session:
     """Return a session with a limit on the time and size of each request."""
     bounded = requests.Session()
     for scheme in ("http://", "https://"):
-        bounded.mount(scheme, BoundedAdapter())
+        bounded.mount(scheme, BoundedAdapter(seconds))
     return bounded
 
 

@@ -195,24 +195,15 @@ class OAuthClient:
         )
 
     def _session(self, redirect_uri: str | None, scopes: str | None) -> Any:
-        from scout_control.credentials import bounded_http
-
         method = "client_secret_post" if self.client_secret else "none"
-        # Imported by name: a plain import of authlib has no types, and is slow for other commands.
-        create: Any = import_module("authlib.integrations.requests_client").OAuth2Session
-        session = create(
+        return client_session(
             self.client_id,
             self.client_secret,
-            token_endpoint_auth_method=method,
-            revocation_endpoint_auth_method=method,
-            scope=scopes or None,
+            method=method,
+            scopes=scopes,
             redirect_uri=redirect_uri,
-            code_challenge_method="S256",
-            default_timeout=TIMEOUT_SECONDS,
+            timeout_seconds=self.timeout_seconds,
         )
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, bounded_http.BoundedAdapter(self.timeout_seconds))
-        return session
 
     def _url(self, path: str) -> str:
         """Return the URL of an endpoint, which is always on the host of the source."""
@@ -234,6 +225,44 @@ class OAuthClient:
     @property
     def _host(self) -> str:
         return urlsplit(self.base_url).hostname or self.base_url
+
+
+def client_session(
+    client_id: str,
+    client_secret: str | None,
+    *,
+    method: str,
+    scopes: str | None = None,
+    redirect_uri: str | None = None,
+    timeout_seconds: float | None = None,
+) -> Any:
+    """Return a client of Authlib with PKCE, whose requests are bounded.
+
+    Args:
+        client_id: The client.
+        client_secret: Its secret; None for a public client.
+        method: How the client authenticates at the token endpoint.
+        scopes: What it asks for.
+        redirect_uri: Where the browser is sent back to.
+        timeout_seconds: Limit on the whole of one request; the default of ``bounded_http`` if None.
+    """
+    from scout_control.credentials import bounded_http
+
+    # Imported by name: a plain import of authlib has no types, and is slow for other commands.
+    create: Any = import_module("authlib.integrations.requests_client").OAuth2Session
+    session = create(
+        client_id,
+        client_secret,
+        token_endpoint_auth_method=method,
+        revocation_endpoint_auth_method=method,
+        scope=scopes or None,
+        redirect_uri=redirect_uri,
+        code_challenge_method="S256",
+        default_timeout=TIMEOUT_SECONDS,
+    )
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, bounded_http.BoundedAdapter(timeout_seconds))
+    return session
 
 
 class _MissingTokenError(Exception):

@@ -26,7 +26,13 @@ from psycopg.types.datetime import (
 from sqlalchemy import select
 
 from scout_control.datasets import query_failures, query_role
-from scout_control.errors import ConflictError, ControlError, ServerError, SettingsError
+from scout_control.errors import (
+    ConflictError,
+    QueryError,
+    QueryTimeoutError,
+    ServerError,
+    SettingsError,
+)
 from scout_control.rules import query_limits, session_settings
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, datasets, lookups
@@ -78,18 +84,6 @@ BEGIN
     PERFORM pg_catalog.set_config('scout.plan', pg_catalog.rtrim(plan, pg_catalog.chr(10)), true);
 END
 """)
-
-
-class QueryError(ControlError):
-    """A query that failed; quotes Postgres, since the author of the query may read its message."""
-
-    reason = "query rejected"
-
-
-class QueryTimeoutError(QueryError):
-    """A query that took longer than its limit."""
-
-    reason = "query took too long"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from scout_control.datasets.query import QueryError
 from scout_control.demo import dataset, manual_pipe
 from scout_control.demo.commands import Commands, short
 from scout_control.demo.commcare import CommCare
@@ -16,14 +15,15 @@ from scout_control.demo.connect import Connect
 from scout_control.demo.demo_file import DemoFile
 from scout_control.demo.load import Loaded, load
 from scout_control.demo.services import Services, embedded, started
-from scout_control.errors import ConflictError, RunFailedError
+from scout_control.errors import ConflictError, QueryError, RunFailedError
 from scout_control.installation import embedded_postgres
 from scout_control.meltano import executables
 from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from scout_control.api.scout import Scout
     from scout_control.datasets.schema_contents import Load
     from scout_control.demo.display import Display
     from scout_control.demo.sandbox import Size
@@ -74,14 +74,26 @@ class Report:
     answer: list[tuple[object, ...]]
 
 
-def run(settings: Settings, options: Options, display: Display) -> Report:
+def run(
+    settings: Settings,
+    options: Options,
+    display: Display,
+    then: Callable[[Scout], None] = lambda _: None,
+) -> Report:
     """Run the demo, and return what it showed.
+
+    Args:
+        settings: The settings of the installation.
+        options: What to show.
+        display: Where.
+        then: Called at the end, while Postgres and the sandbox are still running.
 
     Raises:
         ControlError: The run failed, or Postgres and the sandbox differ.
     """
     with started(embedded(settings), options.size, keep_running=options.keep_running) as services:
         report = Walkthrough(services, options, display).run()
+        then(services.scout)
     if report.differences:
         raise RunFailedError(
             f"Postgres and the sandbox differ: {report.differences}.", "Please report this bug."

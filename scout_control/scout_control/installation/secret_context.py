@@ -115,6 +115,14 @@ def of_reader_login(dataset: Row) -> EncryptionContext:
     )
 
 
+def of_authorization(state_hash: bytes) -> EncryptionContext:
+    """Return the context of what an authorization in progress was begun with."""
+    return EncryptionContext(
+        identity=("authorization", state_hash.hex()),
+        **_named("what this authorization was begun with", "begin again in the browser"),
+    )
+
+
 def of_service(role: str) -> EncryptionContext:
     """Return the context of the password of a role that older versions created for themselves."""
     return EncryptionContext(

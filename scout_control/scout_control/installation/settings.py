@@ -13,6 +13,7 @@ from shlex import quote
 
 from scout_control.errors import SettingsError
 from scout_control.installation import project_location
+from scout_control.installation.openid_settings import OpenIDSettings
 from scout_control.meltano import project_file, trusted_files
 from scout_control.rules import retention
 
@@ -46,6 +47,12 @@ class Settings:
 
     audit_keep: timedelta = timedelta(days=400)
     """``SCOUT_AUDIT_KEEP_DAYS``: the retention of the audit trail; 400 by default."""
+
+    openid: OpenIDSettings | None = None
+    """``SCOUT_OIDC_...``: the provider that signs people in, if there is one."""
+
+    query_text: bool = False
+    """``SCOUT_QUERY_TEXT``: whether the history of queries keeps their text; false by default."""
 
     @property
     def key_file(self) -> Path | None:
@@ -85,7 +92,9 @@ class Settings:
             encryption_keys=os.environ.get("SCOUT_ENCRYPTION_KEYS") or None,
             opaque_names=_read_boolean("SCOUT_OPAQUE_NAMES"),
             keep=_read_keep(),
+            query_text=bool(_read_boolean("SCOUT_QUERY_TEXT")),
             audit_keep=_parse_audit_keep(os.environ.get("SCOUT_AUDIT_KEEP_DAYS") or "400"),
+            openid=OpenIDSettings.read(os.environ),
         )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.to_thread
 
-from scout_control.errors import ServerUnavailableError
+from scout_control.errors import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 QUICK, SLOW = 6, 4
 """Threads of each kind; together fewer than the connections of the store's pool."""
+CONNECTIONS = 2 * (QUICK + SLOW)
+"""To the store: one for each thread, and one for the lock of a change."""
 MOST_WAITING = 64
 
 
@@ -45,13 +47,11 @@ class Threads:
         """Run something that blocks.
 
         Raises:
-            ServerUnavailableError: Too many wait already.
+            BusyError: Too many wait already.
         """
         limiter = self._slow if is_slow else self._quick
         if limiter.statistics().tasks_waiting >= self._most_waiting:
-            raise ServerUnavailableError(
-                "Too many calls are waiting.", "Try again in a few seconds."
-            )
+            raise BusyError("Too many calls are waiting.", "Try again in a few seconds.")
         return await anyio.to_thread.run_sync(work, limiter=limiter)
 
 

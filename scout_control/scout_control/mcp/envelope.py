@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from scout_control import errors
-from scout_control.datasets.query import QueryError, QueryTimeoutError
 from scout_control.mcp.advice import for_agents
 from scout_control.rules.statuses import code
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 
 Data = TypeVar("Data")
 CODES: tuple[tuple[type[errors.ControlError], str], ...] = (
-    (QueryTimeoutError, "QUERY_TIMEOUT"),
-    (QueryError, "VALIDATION_ERROR"),
+    (errors.QueryTimeoutError, "QUERY_TIMEOUT"),
     (errors.NetworkError, "CONNECTION_ERROR"),
     (errors.ServerUnavailableError, "CONNECTION_ERROR"),
 )

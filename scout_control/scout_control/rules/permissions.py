@@ -121,6 +121,7 @@ def _rows_of_datasets() -> None:
     view, models = "datasets.show", ("models.list", "models.show", "models.describe")
     _row(view, _STATUS, _READ, "datasets.list", "datasets.show", "status")
     _row(view, _DATA, _READ, "datasets.describe", "datasets.query", "datasets.search_path", *models)
+    _row("queries.list", {_O: _EVERYONE, _X: _ADMINS}, _READ, "queries.list")
     _row(view, _DATA, _WRITE, "datasets.url", "datasets.touch")
     _row(view, _ENTRUST, _WRITE, "datasets.ensure", "datasets.share")
     _row(view, _MANAGE, _WRITE, "datasets.pause", "datasets.update", "datasets.revoke_url")
@@ -173,6 +174,8 @@ def _rows_of_people() -> None:
     _row("people.show", {_O: _EVERYONE, _X: _OPERATORS}, _READ, "people.show", "people.list")
     _row("people.show", {_O: _OPERATORS, _X: _OPERATORS}, _WRITE, "people.add", "people.update")
     _row("people.show", {_X: _OPERATORS}, _WRITE, "people.remove")
+    _row("sessions.list", {_O: _EVERYONE, _X: _OPERATORS}, _READ, "sessions.list")
+    _row("sessions.list", {_O: _EVERYONE, _X: _OPERATORS}, _WRITE, "sessions.end")
     _row("tokens.list", {_O: _EVERYONE, _X: _OPERATORS}, _READ, "tokens.list")
     _row("tokens.list", {_O: _EVERYONE}, _FULL, "tokens.create")
     _row("tokens.list", {_O: _EVERYONE, _X: _OPERATORS}, _WRITE, "tokens.revoke")
@@ -193,7 +196,7 @@ def _rows_of_the_shell() -> None:
         *("init", "plan", "apply", "ensure", "export", "run", "runs.execute", "tick", "work"),
         *("rotate_keys", "encrypt_credentials", "decrypt_credentials", "close"),
         *("credentials.test", "datasets.reader", "models.generate", "models.document"),
-        "purges.verify",
+        *("purges.verify", "sessions.link", "sessions.first_link"),
     ):
         _row(each, _SHELL, _FULL, each)
 

@@ -23,7 +23,16 @@ from scout_control.rules import expiry, retention, schedule
 from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, dataset_predecessors
 from scout_control.runs import recovery
 from scout_control.runs.context import is_interrupted
-from scout_control.store import audit, datasets, queue, queue_turns, run_logs, runs
+from scout_control.store import (
+    audit,
+    datasets,
+    queue,
+    queue_turns,
+    requests,
+    run_logs,
+    runs,
+    sessions,
+)
 from scout_control.store.locks import dataset_lock, try_locks
 from scout_control.store.models import Dataset, Run
 
@@ -298,12 +307,14 @@ def _end_login(installation: Installation, dataset: Dataset) -> bool:
 
 
 def purge(installation: Installation, now: datetime) -> None:
-    """Delete old runs, their logs, audit events and jobs."""
+    """Delete old runs, logs, events, jobs, queries, keys of requests, and ended sessions."""
     with installation.store.begin() as session:
         run_logs.purge(session, now - expiry.LOG_RETENTION)
         runs.purge(session, now - expiry.HISTORY_RETENTION)
         audit.retain(session, now - installation.settings.audit_keep)
         queue.purge(session, now - timedelta(days=1))
+        sessions.purge(session, now)
+        requests.purge(session, now)
 
 
 def tick(installation: Installation, idle: timedelta | None = None) -> dict[str, int]:

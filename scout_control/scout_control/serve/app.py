@@ -1,6 +1,6 @@
 """The ASGI application.
 
-Endpoints are plain functions, which run in the thread pool: the store is synchronous.
+Endpoints are plain functions, which run in the thread pools of ``pools``: the store is synchronous.
 """
 
 from __future__ import annotations
@@ -12,33 +12,72 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from scout_control.mcp import caller
 from scout_control.mcp.http import Endpoint
-from scout_control.serve import datasets, errors
+from scout_control.serve import docs_page, errors, pools
+from scout_control.serve.hosting import Hosting
+from scout_control.serve.http import HttpRules
+from scout_control.serve.page import pages
+from scout_control.serve.protection import Protection
+from scout_control.serve.routers import ROUTERS
+from scout_control.serve.run_events import Streams
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Lifespan
+
     from scout_control.api.scout import Scout
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+DESCRIPTION = (
+    "What `scout` does, for programs: connections, sources, credentials, datasets and their runs. "
+    "Send a token in `Authorization: Bearer`. What may not be seen is answered with 404. "
+    "Every error is a document with `code`, `reason`, `message` and `remedy`. "
+    "Lists have pages: give `next` as `after`. Each path is answered without its last slash, too."
+)
 
 
-def create_app(scout: Scout) -> FastAPI:
-    """Return the application of an installation, for this machine only.
+def create_app(scout: Scout, hosting: Hosting | None = None) -> FastAPI:
+    """Return the application of an installation, by default for this machine only.
 
-    The page of documentation that FastAPI offers is off: it loads scripts from other hosts.
+    The pages of documentation that FastAPI offers are off: they load scripts from other hosts.
     """
+    agents = Endpoint(scout)
     agents = Endpoint(scout)
     app = FastAPI(
         title="Scout",
+        summary="CommCare and CommCare Connect data in your own Postgres.",
+        description=DESCRIPTION,
         version=version("scout-control"),
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=asynccontextmanager(lambda _: agents.running()),
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+        lifespan=_running(agents),
     )
     app.state.scout = scout
-    # A page of another host that is resolved to this address must not reach it (DNS rebinding).
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
+    app.state.hosting = hosting = hosting or Hosting()
+    app.state.streams = Streams()
+    scout.installation.store.allow(pools.CONNECTIONS + caller.CONNECTIONS)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosting.names, www_redirect=False)
+    app.add_middleware(Protection)
+    app.add_middleware(HttpRules)
     errors.add_handlers(app)
-    app.include_router(datasets.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.router.routes += agents.routes()
+    docs_page.add(app)
+    pages.add_to(app)
     return app
+
+
+def _running(agents: Endpoint) -> Lifespan[FastAPI]:
+    """Return what holds while an application serves: its threads, and those of agents."""
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        async with pools.threads(app), asynccontextmanager(agents.running)():
+            yield
+
+    return running

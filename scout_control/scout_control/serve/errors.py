@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -13,24 +13,45 @@ from scout_control import errors
 from scout_control.rules.error_document import error_document
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from fastapi import FastAPI, Request
 
+MOST_REASONS, LONGEST_PLACE = 10, 100
 log = logging.getLogger(__name__)
 
 STATUSES: tuple[tuple[type[errors.ControlError], int], ...] = (
     (errors.NotSignedInError, 401),
+    (errors.TooManyAttemptsError, 429),
     (errors.ForbiddenError, 403),
     (errors.NotFoundError, 404),
+    (errors.OutdatedError, 412),
     (errors.ConflictError, 409),
+    (errors.BusyError, 429),
     (errors.OwnershipError, 409),
     (errors.CredentialMissingError, 409),
     (errors.CredentialRefusedError, 409),
     (errors.SettingsError, 422),
+    (errors.QueryError, 422),
     (errors.RunPausedError, 409),
+    (errors.RunError, 424),
+    (errors.GivenServerError, 424),
     (errors.ServerUnavailableError, 503),
     (errors.ControlError, 500),
 )
 """By the first class that fits. 401 is about the sign-in here, never about that at a source."""
+
+HEADERS: tuple[tuple[type[errors.ControlError], Mapping[str, str]], ...] = (
+    (errors.NotSignedInError, {"WWW-Authenticate": "Bearer"}),
+    (errors.BusyError, {"Retry-After": "5"}),
+    (errors.ServerUnavailableError, {"Retry-After": "10"}),
+)
+CAUSES = {
+    400: "The request cannot be read.",
+    405: "This address does not answer this method.",
+    413: "The body is too large.",
+}
+"""Of errors that the framework finds."""
 
 
 def status(error: errors.ControlError) -> int:
@@ -46,13 +67,21 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _internal_error)
 
 
-def _response(error: errors.ControlError, number: int | None = None) -> JSONResponse:
-    is_unknown = isinstance(error, errors.NotSignedInError)
+def _response(
+    error: errors.ControlError, number: int | None = None, more: Mapping[str, str] | None = None
+) -> JSONResponse:
     return JSONResponse(
         error_document(error),
         status_code=number or status(error),
-        headers={"WWW-Authenticate": "Bearer"} if is_unknown else None,
+        headers={**headers(error), **(more or {})},
     )
+
+
+def headers(error: errors.ControlError) -> Mapping[str, str]:
+    """Return the headers that belong to an error."""
+    if isinstance(error, errors.TooManyAttemptsError):
+        return {"Retry-After": str(error.seconds)}
+    return next((each for kind, each in HEADERS if isinstance(error, kind)), {})
 
 
 def _control_error(_request: Request, error: Exception) -> JSONResponse:
@@ -64,23 +93,29 @@ def _control_error(_request: Request, error: Exception) -> JSONResponse:
 def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
     """Answer without the values that were sent: one of them may be a secret in the wrong place."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    places = [".".join(str(part) for part in each["loc"][1:]) for each in found]
-    reasons = [f"{place}: {each['msg']}" for place, each in zip(places, found, strict=True)]
-    return _response(
-        errors.SettingsError(f"The request is invalid: {'; '.join(reasons)}.", "Correct it.")
-    )
+    reasons = "; ".join(f"{_place(each['loc'])}: {_reason(each)}" for each in found[:MOST_REASONS])
+    return _response(errors.SettingsError(f"The request is invalid: {reasons}.", "Correct it."))
+
+
+def _place(location: Sequence[object]) -> str:
+    """Return where something is, such as ``fields.password``; the whole body has no name."""
+    names = ".".join(str(part) for part in location[1:])
+    return names[:LONGEST_PLACE] or f"the {location[0]}"
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    return str(found["msg"]).removeprefix("Value error, ")
 
 
 def _http_error(_request: Request, error: Exception) -> JSONResponse:
     number = error.status_code if isinstance(error, HTTPException) else 500
+    kept = error.headers if isinstance(error, HTTPException) else None
     if number == 404:
         return _response(
             errors.NotFoundError("There is no such address.", "See: /api/openapi.json")
         )
-    return _response(
-        errors.SettingsError("The server does not answer such requests.", "See: /api/openapi.json"),
-        number,
-    )
+    cause = CAUSES.get(number, "The server does not answer such requests.")
+    return _response(errors.SettingsError(cause, "See: /api/openapi.json"), number, kept)
 
 
 def _internal_error(_request: Request, error: Exception) -> JSONResponse:

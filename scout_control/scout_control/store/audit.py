@@ -163,6 +163,8 @@ class EventFilter:
     action: str | None = None
     named: Mapping[str, str | None] | None = None
     """Searchable values by name, such as ``actor`` or ``dataset``."""
+    before: int | None = None
+    """Events at earlier positions of the chain, in the order of these."""
 
 
 def latest(
@@ -179,6 +181,9 @@ def latest(
         .order_by(AuditEvent.id.desc())
         .limit(limit)
     )
+    if filter_.before is not None:
+        earlier = AuditLink.position < filter_.before
+        statement = statement.where(earlier).order_by(None).order_by(AuditLink.position.desc())
     if filter_.since is not None:
         statement = statement.where(AuditEvent.at >= filter_.since)
     if filter_.until is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlunsplit
 
 import psycopg
@@ -140,6 +140,30 @@ def parse(url: str) -> ConnectionUrl:
         sslmode=sslmode or None,
         parameters={name: value for name, value in given.items() if value},
     )
+
+
+def of_parts(parts: Mapping[str, Any]) -> ConnectionUrl:
+    """Return the same for parts that are given one by one, which the same rules hold for.
+
+    Raises:
+        SettingsError: The host or the user is missing, or a part is invalid.
+    """
+    if not parts.get("host") or not parts.get("user"):
+        raise SettingsError("A connection needs a host and a user.", "Give both, or a URL.")
+    url = ConnectionUrl(
+        host=parts["host"],
+        port=parts.get("port") or DEFAULT_PORT,
+        database=parts.get("database") or parts["user"],
+        user=parts["user"],
+        password=parts.get("password") or "",
+        sslmode=parts.get("sslmode"),
+        parameters=parts.get("parameters") or {},
+    )
+    found = parse(url.compose())
+    # What a host may hold ends where libpq reads it to end: no part is taken for another.
+    if (found.user, found.password, found.database) != (url.user, url.password, url.database):
+        raise _not_a_url()
+    return found
 
 
 def check_parameters(parameters: Mapping[str, str]) -> None:

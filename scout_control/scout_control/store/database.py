@@ -12,9 +12,10 @@ from weakref import ref
 import psycopg
 from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from scout_control.errors import SettingsError
+from scout_control.errors import BusyError, SettingsError
 from scout_control.rules import session_settings
 from scout_control.store import plain_reads, postgres, sqlstates, version
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from scout_control.errors import ControlError
 
+KEPT_CONNECTIONS, CONNECTIONS = 4, 14
+"""To the store: how many are kept, and how many there may be at a time."""
 VERSION_OF_STORE = text("SELECT version_num FROM scout_control.alembic_version")
 
 
@@ -33,24 +36,8 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        parsed = sqlalchemy_url(url)
-        # SQLAlchemy does not percent-decode the database name of a URL; libpq does.
-        name = {"dbname": unquote(parsed.database)} if parsed.database else {}
-        given = parsed.query.get("options") or ""
-        given = given if isinstance(given, str) else " ".join(given)
-        self.engine = create_engine(
-            parsed,
-            # As connection options, since the driver already queries types when it connects.
-            connect_args={
-                **name,
-                "options": f"{given} {session_settings.options(session_settings.STORE)}",
-            },
-            pool_pre_ping=True,
-            pool_size=4,
-            use_native_hstore=False,
-        )
-        event.listen(self.engine, "do_connect", _connect)
-        os.register_at_fork(after_in_child=partial(_forget_parent_connections, ref(self.engine)))
+        self.engine = _make_engine(url, CONNECTIONS)
+        os.register_at_fork(after_in_child=partial(_forget_parent_connections, ref(self)))
         self._is_version_checked = False
 
     @property
@@ -76,6 +63,21 @@ class Store:
                 self._is_version_checked = True
             yield session
 
+    def check_version(self) -> None:
+        """Check the version of the store, also if it was checked before.
+
+        Raises:
+            SettingsError: It differs from that of this program.
+            ControlError: The database reported an error.
+        """
+        with self.begin_at_any_version() as session:
+            version.check(session.scalar(VERSION_OF_STORE))
+
+    def allow(self, connections: int) -> None:
+        """Allow this many connections at a time: before several threads use the store."""
+        self.engine.dispose()
+        self.engine = _make_engine(self.url, connections)
+
     @contextmanager
     def begin_at_any_version(self) -> Iterator[Session]:
         """Open a transaction without checking the version of the store.
@@ -91,10 +93,36 @@ class Store:
             raise (interruption(error) or to_control_error(error)) from None
         except UnicodeEncodeError:
             raise SettingsError("A value is not UTF-8.", "Correct it.") from None
+        except PoolTimeoutError:
+            raise BusyError(
+                "All connections to the store are in use.", "Try again in a few seconds."
+            ) from None
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _make_engine(url: str, connections: int) -> Engine:
+    parsed = sqlalchemy_url(url)
+    # SQLAlchemy does not percent-decode the database name of a URL; libpq does.
+    name = {"dbname": unquote(parsed.database)} if parsed.database else {}
+    given = parsed.query.get("options") or ""
+    given = given if isinstance(given, str) else " ".join(given)
+    engine = create_engine(
+        parsed,
+        # As connection options, since the driver already queries types when it connects.
+        connect_args={
+            **name,
+            "options": f"{given} {session_settings.options(session_settings.STORE)}",
+        },
+        pool_pre_ping=True,
+        pool_size=KEPT_CONNECTIONS,
+        max_overflow=max(0, connections - KEPT_CONNECTIONS),
+        use_native_hstore=False,
+    )
+    event.listen(engine, "do_connect", _connect)
+    return engine
 
 
 def _connect(dialect: Any, _record: Any, arguments: Any, keywords: Any) -> Any:
@@ -103,10 +131,10 @@ def _connect(dialect: Any, _record: Any, arguments: Any, keywords: Any) -> Any:
         return dialect.connect(*arguments, **keywords)
 
 
-def _forget_parent_connections(engine_ref: ref[Engine]) -> None:
+def _forget_parent_connections(store_ref: ref[Store]) -> None:
     """Let a forked child open its own connections: processes must not share one."""
-    if (engine := engine_ref()) is not None:
-        engine.dispose(close=False)
+    if (store := store_ref()) is not None:
+        store.engine.dispose(close=False)
 
 
 def interruption(error: BaseException) -> BaseException | None:

@@ -97,6 +97,18 @@ def link(
     return found or _missing("link", f"{project_id}/{source_name}", "scout links list")
 
 
+def link_by_id(
+    session: Session, link_id: str, *, visible: ColumnElement[bool] = ALL
+) -> ProjectSource:
+    """Return a link by its id, active or not.
+
+    Raises:
+        NotFoundError: No link has this id.
+    """
+    statement = select(ProjectSource).where(ProjectSource.id == _uuid(link_id), visible)
+    return session.scalar(statement) or _missing("link", link_id, "scout links list")
+
+
 def locked_link(session: Session, project: Project, source: Source) -> ProjectSource | None:
     """Return the link between a project and a source, active or not, locked; None without one."""
     return session.scalar(_locked(_link(project, source), ProjectSource))
@@ -210,10 +222,23 @@ def credential(
 ) -> Credential | None:
     """Return the credential of exactly this owner at exactly this source.
 
-    No other function finds credentials, so that none is used for another owner.
+    No other function finds credentials for use, so that none is used for another owner.
     """
     owner = belongs_to(Credential, project_id, user_id)
     return session.scalar(select(Credential).where(Credential.source_id == source_id, owner))
+
+
+def credential_by_id(
+    session: Session, credential_id: str, *, visible: ColumnElement[bool]
+) -> Credential:
+    """Return whose a credential is that someone may see; it is used by its owner's name only.
+
+    Raises:
+        NotFoundError: No credential has this id.
+    """
+    statement = select(Credential).where(Credential.id == _uuid(credential_id), visible)
+    found = session.scalar(statement)
+    return found or _missing("credential", credential_id, "scout credentials list")
 
 
 def path(dataset: Dataset) -> str:

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from scout_control.store.plain_reads import StoreReader
 
     Rows = list[dict[str, Any]]
+    Ids = list[str] | None
 
 PROJECT = "SELECT FROM scout_control.projects WHERE is_active AND id = %(project)s"
 SOURCES = """
     SELECT id::text, name, source_type, base_url, config, oauth_client_id,
            oauth_client_secret IS NOT NULL AS has_client_secret, is_active
-      FROM scout_control.sources WHERE is_active ORDER BY name
+      FROM scout_control.sources
+     WHERE is_active AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s)) ORDER BY name
 """
 LINKS = """
     SELECT link.project_id AS project, source.name AS source
@@ -23,6 +25,7 @@ LINKS = """
       JOIN scout_control.sources AS source ON source.id = link.source_id
      WHERE link.is_active
        AND (%(project)s::text IS NULL OR link.project_id = %(project)s)
+       AND (%(projects)s::text[] IS NULL OR link.project_id = ANY(%(projects)s))
      ORDER BY link.project_id
 """
 CREDENTIALS = """
@@ -31,8 +34,9 @@ CREDENTIALS = """
            last_used_at
       FROM scout_control.credentials AS credential
       JOIN scout_control.sources AS source ON source.id = credential.source_id
-     WHERE (%(project)s::text IS NULL AND %(user)s::text IS NULL)
-        OR project_id = %(project)s OR user_id = %(user)s
+     WHERE ((%(project)s::text IS NULL AND %(user)s::text IS NULL)
+            OR project_id = %(project)s OR user_id = %(user)s)
+       AND (%(ids)s::uuid[] IS NULL OR credential.id = ANY(%(ids)s))
      ORDER BY credential.created_at
 """
 # The same datasets as of ``datasets.of_owner``, which a test compares.
@@ -66,6 +70,7 @@ DATASETS = """
                 ELSE credential.user_id = dataset.user_id END
      WHERE (%(project)s::text IS NULL OR link.project_id = %(project)s)
        AND (%(user)s::text IS NULL OR dataset.user_id IS NULL OR dataset.user_id = %(user)s)
+       AND (%(ids)s::uuid[] IS NULL OR dataset.id = ANY(%(ids)s))
      ORDER BY dataset.schema_name
 """
 HAS_WORKER = """
@@ -96,24 +101,29 @@ def check_project(reader: StoreReader, project: str | None) -> None:
         raise NotFoundError(f"No project {project!r} exists.", "See: scout projects list")
 
 
-def sources(reader: StoreReader) -> Rows:
-    """Return all active sources."""
-    return reader.rows(SOURCES)
+def sources(reader: StoreReader, ids: Ids = None) -> Rows:
+    """Return all active sources, or those with these ids."""
+    return reader.rows(SOURCES, {"ids": ids})
 
 
-def links(reader: StoreReader, project: str | None) -> Rows:
-    """Return which projects use which sources."""
-    return reader.rows(LINKS, {"project": project})
+def links(reader: StoreReader, project: str | None, projects: Ids = None) -> Rows:
+    """Return which projects, or which of these, use which sources."""
+    return reader.rows(LINKS, {"project": project, "projects": projects})
 
 
-def credentials(reader: StoreReader, project: str | None, user: str | None) -> Rows:
-    """Return the credentials of an owner, or all; without their secrets."""
-    return reader.rows(CREDENTIALS, {"project": project, "user": user})
+def credentials(
+    reader: StoreReader, project: str | None, user: str | None, ids: Ids = None
+) -> Rows:
+    """Return the credentials of an owner, or all, or those with these ids; without secrets."""
+    return reader.rows(CREDENTIALS, {"project": project, "user": user, "ids": ids})
 
 
-def datasets(reader: StoreReader, project: str | None, user: str | None) -> Rows:
-    """Return the datasets that an owner may see, each with its run that has not ended."""
-    return reader.rows(DATASETS, {"project": project, "user": user})
+def datasets(reader: StoreReader, project: str | None, user: str | None, ids: Ids = None) -> Rows:
+    """Return the datasets that an owner may see, or those with these ids.
+
+    Each has its run that has not ended.
+    """
+    return reader.rows(DATASETS, {"project": project, "user": user, "ids": ids})
 
 
 def has_worker(reader: StoreReader) -> bool:

@@ -87,11 +87,23 @@ def find_token(session: Session, token: str) -> tuple[Token, Person] | None:
     return found[0], found[1]
 
 
+def find_subject(session: Session, issuer: str, subject: str) -> Person | None:
+    """Return the person whom a provider calls by this subject."""
+    if not subject.isprintable():  # Postgres has no text with NUL
+        return None
+    statement = select(Person).where(Person.issuer == issuer, Person.subject == subject)
+    return session.scalar(statement)
+
+
 def record_use(session: Session, token_id: uuid.UUID, now: datetime) -> None:
     """Record that a token was used, unless that was recorded a moment ago."""
+    known = session.get(Token, token_id)  # which is not read again
+    earliest = now - access_tokens.USE_RECORDED_EVERY
+    if known is not None and known.last_used_at is not None and known.last_used_at >= earliest:
+        return
     is_due = or_(
         Token.last_used_at.is_(None),
-        Token.last_used_at < now - access_tokens.USE_RECORDED_EVERY,
+        Token.last_used_at < earliest,
     )
     session.execute(
         update(Token)

@@ -19,6 +19,7 @@ from scout_control.store.models import (
     Person,
     Project,
     ProjectSource,
+    Query,
     Source,
     Token,
 )
@@ -81,6 +82,11 @@ def sources_of_projects(viewer: Viewer, operation: str) -> ColumnElement[bool]:
 def members(viewer: Viewer, operation: str) -> ColumnElement[bool]:
     """Return the condition for members."""
     return _owned(viewer, operation, Member.project_id, Member.person_id)
+
+
+def queries(viewer: Viewer, operation: str) -> ColumnElement[bool]:
+    """Return the condition for queries, which are joined with the links of their datasets."""
+    return _owned(viewer, operation, ProjectSource.project_id, Query.person_id)
 
 
 def people(viewer: Viewer, operation: str) -> ColumnElement[bool]:

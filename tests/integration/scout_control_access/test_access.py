@@ -139,6 +139,8 @@ def datasets_calls(access, name, run):
         "runs.logs": lambda: access.runs.logs(run),
         "runs.waiting_before": lambda: access.runs.waiting_before(run),
         "runs.queue": lambda: access.runs.queue(name),
+        "runs.follow": lambda: access.runs.follow(run),
+        "status": lambda: access.status(dataset=name),
     }
 
 
@@ -243,7 +245,7 @@ def test_lists_hold_what_may_be_seen_on_every_page(place, person, expected):
             break
 
     assert (set(found), len(found)) == (expected, len(expected))
-    assert {each.dataset for each in access.runs.list()} == expected
+    assert {each.dataset for each in access.runs.list().items} == expected
     projects = {path.split("/")[0] for path in expected}
     assert {each.id for each in access.projects.list().items} == projects
 
@@ -368,7 +370,7 @@ def test_an_admin_adds_and_removes_members_and_a_member_leaves(place):
 def test_connections_are_managed_by_their_manager_alone(place):
     admin, operator, manager = (place.access(each) for each in ("ann", "dan", "eve"))
 
-    assert [each.name for each in admin.connections.list()] == ["default"]
+    assert [each.name for each in admin.connections.list().items] == ["default"]
     for access in (admin, operator):
         assert outcome(access.connections.update, "default", description="x") == Decision.FORBIDDEN
     assert manager.connections.update("default", description="x").description == "x"
@@ -407,7 +409,9 @@ def test_the_audit_trail_of_a_project_is_for_its_admins(place):
     assert outcome(place.access("ben").audit.list, project="river") == Decision.FORBIDDEN
     assert outcome(place.access("cara").audit.list, project="river") == Decision.HIDDEN
     assert outcome(place.access("ann").audit.list) == Decision.HIDDEN
-    assert all(each.project == "river" for each in place.access("ann").audit.list(project="river"))
+    assert all(
+        each.project == "river" for each in place.access("ann").audit.list(project="river").items
+    )
 
 
 def test_purges_are_an_operators_who_signed_in(place):
@@ -438,7 +442,7 @@ def test_tokens_are_made_for_oneself_and_revoked_by_operators(place):
     made = ben.tokens.create(name="own")
 
     assert made.person == "ben"
-    assert [each.name for each in dan.tokens.list(person="ben")] == ["own"]
+    assert [each.name for each in dan.tokens.list(person="ben").items] == ["own"]
     with pytest.raises(NotFoundError) as hidden:
         place.access("ann").tokens.revoke(made.id)
     with pytest.raises(NotFoundError) as missing:
@@ -510,6 +514,10 @@ def test_no_list_is_unbounded(place, limit):
         access.people.list,
         access.runs.list,
         access.tokens.list,
+        access.links.list,
+        access.connections.list,
+        access.audit.list,
+        access.queries.list,
     ):
         with pytest.raises(SettingsError, match="limit"):
             call(limit=limit)

@@ -7,12 +7,14 @@ compared with the table is whether it was let through.
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from scout_control.access.access import Access
 from scout_control.access.identity import Identity
 from scout_control.errors import ControlError, ForbiddenError, NotFoundError, SettingsError
+from scout_control.rules import cursors
 from scout_control.rules.permissions import TABLE, Decision, Relation, Role, Scope, decide
 from scout_control.store.models import Base
 from sqlalchemy import text
@@ -23,6 +25,7 @@ PEOPLE = (*MEMBERS, OPERATOR, CONNECTIONS, "finn")
 PROJECTS = ("river", "lake")
 NO_NAME = "none-" + uuid.uuid4().hex[:6]
 BAD_URL = "postgresql://"
+LONG_AGO = (datetime(2020, 1, 1, tzinfo=UTC), uuid.UUID(int=1))
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +278,7 @@ def test_a_project_and_its_links_are_managed_through_access(scout):
             finn.links.update("hill", "hill-source", interval_hours=6).refresh_interval_hours == 6
         )
         assert finn.datasets.ensure("hill", "hill-source").project == "hill"
-        assert [each.source for each in finn.links.list("hill")] == ["hill-source"]
+        assert [each.source for each in finn.links.list("hill").items] == ["hill-source"]
         finn.links.remove("hill", "hill-source", drop=True)
         assert finn.projects.update("hill", name="Hills").name == "Hills"
         assert [each.person for each in finn.members.list("hill", limit=1).items] == ["finn"]
@@ -294,12 +297,21 @@ def test_a_page_begins_after_its_cursor(scout):
         (dan.sources.list, lambda each: each.name),
         (dan.people.list, lambda each: each.id),
         (dan.credentials.list, lambda each: each.id),
+        (dan.links.list, lambda each: each.id),
     ):
         everything = [key(each) for each in call().items]
         first = call(limit=1)
         rest = call(after=first.next)
         assert [key(each) for each in (*first.items, *rest.items)] == everything, call
         assert rest.next is None
+    events = dan.audit.list(limit=3)
+    later = dan.audit.list(limit=3, after=events.next).items
+    positions = [each.position for each in (*events.items, *later)]
+    assert positions == sorted(positions, reverse=True)
+    assert len({*positions}) == 6
+    tokens = dan.tokens.list(person="ann", limit=1)
+    assert tokens.items
+    assert not dan.tokens.list(person="ann", after=cursors.compose(*LONG_AGO)).items
     members = dan.members.list("river", limit=1)
     assert members.next == "ann"
     assert [each.person for each in dan.members.list("river", after="ann").items] == ["ben"]
@@ -322,6 +334,49 @@ def test_a_cursor_that_postgres_cannot_hold_is_refused(scout):
             call(after="a\0")
 
 
+@pytest.mark.parametrize("person", [*PEOPLE])
+def test_the_status_and_the_links_have_nothing_of_foreign_projects(scout, person):
+    access = Access(scout, Identity(person=person, scope=Scope.FULL))
+    mine = {MEMBERS[person][0]} if person in MEMBERS else set()
+    expected = {*PROJECTS} if person == OPERATOR else mine
+
+    status, links = access.status(), access.links.list().items
+
+    assert {each["project"] for each in status.synced_data} == expected
+    assert {each.project for each in links} == expected
+    assert {access.links.named(each.id)[0] for each in links} == expected
+    assert {name for each in status.available_sources for name in each["projects"]} == expected
+    own = {each["user"] for each in status.credentials if each["user"]}
+    assert own <= {*MEMBERS} if person == OPERATOR else own <= {person}
+    assert {each["project"] for each in status.credentials if each["project"]} <= expected
+
+
+def test_what_would_expire_is_for_operators(scout):
+    found = {
+        person: outcome(Access(scout, Identity(person=person, scope=Scope.FULL)).would_expire)
+        for person in PEOPLE
+    }
+
+    roles = {each: roles_of(each) for each in PEOPLE}
+    assert found == {
+        each: decide("would_expire", roles[each], Relation.INSTALLATION) for each in PEOPLE
+    }
+
+
+def test_a_credential_of_another_is_not_checked_in_ones_own_name(scout):
+    [anns] = scout.credentials.list(user="ann")
+    dan, ben = (Access(scout, Identity(person=p, scope=Scope.FULL)) for p in (OPERATOR, "ben"))
+    source, project, user = dan.credentials.named(anns.id)
+
+    assert user == "ann"
+    for call in (
+        lambda: dan.credentials.check(source, project=project, user=user),
+        lambda: dan.credentials.to_connect(anns.id),
+    ):
+        assert outcome(call) == Decision.FORBIDDEN
+    assert outcome(lambda: ben.credentials.named(anns.id)) == Decision.HIDDEN
+
+
 def test_every_operation_of_access_is_called_by_a_test_of_this_folder():
     sources = "\n".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     access = Access(None, Identity(person="ann", scope=Scope.FULL))
@@ -339,4 +394,5 @@ def test_every_operation_of_access_is_called_by_a_test_of_this_folder():
         "credentials.check",
         "credentials.complete_authorization",
     }
-    assert set(names) - {"people.me"} <= set(TABLE)
+    helpers = {"people.me", "links.named", "credentials.named", "credentials.to_connect"}
+    assert set(names) - helpers <= set(TABLE)

@@ -7,8 +7,7 @@ import uuid
 import psycopg2
 import pytest
 from psycopg2 import errors
-from scout_control.datasets.query import QueryError
-from scout_control.errors import ConflictError, NotFoundError, SettingsError
+from scout_control.errors import ConflictError, NotFoundError, QueryError, SettingsError
 from support.logins import with_login
 
 HOSTILE = (

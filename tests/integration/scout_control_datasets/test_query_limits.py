@@ -9,8 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from scout_control.datasets.query import QueryError
-from scout_control.errors import SettingsError
+from scout_control.errors import QueryError, SettingsError
 from support.measuring import run_measured
 from support.preloaded import run_scout
 from support.workers import environment_of

@@ -6,7 +6,7 @@ import threading
 
 import anyio
 import pytest
-from scout_control.errors import ServerUnavailableError
+from scout_control.errors import BusyError
 from scout_control.mcp.caller import Threads
 
 
@@ -38,7 +38,7 @@ def test_when_too_many_wait_the_next_is_told_to_come_back():
                 tasks.start_soon(lambda: threads.run(work, is_slow=True))
             await anyio.to_thread.run_sync(begun.wait)
             await anyio.wait_all_tasks_blocked()
-            with pytest.raises(ServerUnavailableError, match="Try again in a few seconds"):
+            with pytest.raises(BusyError, match="Try again in a few seconds"):
                 await threads.run(work, is_slow=True)
             release.set()
         return await threads.run(lambda: "again", is_slow=True)

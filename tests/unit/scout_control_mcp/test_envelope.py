@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
-from scout_control.datasets.query import QueryError, QueryTimeoutError
 from scout_control.mcp import arguments, results
 from scout_control.mcp.advice import FOR_A_PERSON, for_agents
 from scout_control.mcp.envelope import (
@@ -23,8 +22,7 @@ AS_IN_JSON = {kind: code for kind, code in CODES if code != "NETWORK_ERROR"}
 IN_ANSWERS = AS_IN_JSON | {
     errors.NetworkError: "CONNECTION_ERROR",
     errors.ServerUnavailableError: "CONNECTION_ERROR",
-    QueryError: "VALIDATION_ERROR",
-    QueryTimeoutError: "QUERY_TIMEOUT",
+    errors.QueryTimeoutError: "QUERY_TIMEOUT",
 }
 
 

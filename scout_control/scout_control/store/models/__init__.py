@@ -24,6 +24,8 @@ from scout_control.store.models.owners import (
     Source,
 )
 from scout_control.store.models.people import Member, Person, Token
+from scout_control.store.models.requests import IdempotencyKey, Query
+from scout_control.store.models.sessions import Authorization, BrowserSession, SignInLink
 from scout_control.store.version import SCHEMA, VERSION
 
 __all__ = [
@@ -33,19 +35,24 @@ __all__ = [
     "AuditHead",
     "AuditLink",
     "AuditValue",
+    "Authorization",
     "Base",
+    "BrowserSession",
     "Connection",
     "Credential",
     "Dataset",
+    "IdempotencyKey",
     "Installation",
     "Lock",
     "Member",
     "Person",
     "Project",
     "ProjectSource",
+    "Query",
     "Run",
     "RunLogChunk",
     "ServiceLogin",
+    "SignInLink",
     "Source",
     "SourceMetadata",
     "Token",

@@ -1,0 +1,59 @@
+"""The two cookies: of a session, and of a browser that is not signed in yet.
+
+The latter gives forms a token before there is a session, and binds a sign-in at a provider to the
+browser that began it. Neither can be read by scripts, nor is sent by forms of other sites.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from scout_control.rules.sessions import MOST_CHARACTERS, RANDOM_BYTES
+from scout_control.serve.hosting import hosting_of, is_secure
+
+if TYPE_CHECKING:
+    from fastapi import Request, Response
+
+SESSION, BROWSER = "scout-session", "scout-browser"
+
+
+def get(request: Request, kind: str) -> str | None:
+    """Return the value of a cookie; None without one."""
+    value = request.cookies.get(_name(request, kind))
+    return value if value and len(value) <= MOST_CHARACTERS else None
+
+
+def put(request: Request, response: Response, kind: str, value: str) -> None:
+    """Let the browser keep a cookie until it is closed."""
+    response.set_cookie(
+        _name(request, kind),
+        value,
+        path="/",
+        secure=is_secure(request),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def remove(request: Request, response: Response, kind: str) -> None:
+    """Let the browser forget a cookie."""
+    response.delete_cookie(
+        _name(request, kind), path="/", secure=is_secure(request), httponly=True, samesite="lax"
+    )
+
+
+def new_value() -> str:
+    """Return a value that no one can guess."""
+    return secrets.token_urlsafe(RANDOM_BYTES)
+
+
+def _name(request: Request, kind: str) -> str:
+    """Return the name of a cookie.
+
+    With ``__Host-`` a browser takes it by TLS and from this very host only. Without TLS, all ports
+    of a machine share their cookies: each installation has its own.
+    """
+    if is_secure(request):
+        return f"__Host-{kind}"
+    return f"{kind}-{hosting_of(request).port}"

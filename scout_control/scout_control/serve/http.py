@@ -1,0 +1,133 @@
+"""What holds for every request and response, before and after the endpoints.
+
+Requests are bounded: the length of the address, the size of the body; a body is JSON. Responses are
+not stored by browsers and proxies, and nothing guesses their type.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+
+from scout_control.errors import ControlError, SettingsError
+from scout_control.rules import entity_tags
+from scout_control.rules.error_document import error_document
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+API = "/api/"
+LONGEST_ADDRESS = 8_192
+LARGEST_BODY = 1 << 20
+WITHOUT_SLASH = ("/api/openapi.json", "/api/docs")
+FORMS = ("/api/datasources/oauth/",)
+"""Where a browser sends forms."""
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+
+
+class HttpRules:
+    """Checks requests and completes responses; the outermost part of the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        reply = _Reply(send, scope["method"], headers.get(b"if-none-match", b"").decode("latin-1"))
+        if (problem := _find_problem(scope, headers)) is not None:
+            await _refuse(reply, *problem)
+            return
+        path = scope["path"]
+        if path.startswith(API) and not path.endswith("/") and path not in WITHOUT_SLASH:
+            # Both are answered, without a redirect: that would lose the token.
+            scope = {**scope, "path": path + "/", "raw_path": scope["raw_path"] + b"/"}
+        await self._app(scope, _Bounded(receive), reply)
+
+
+def _find_problem(scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, ControlError] | None:
+    """Return why a request is refused, with the status; None if it is not."""
+    raw_path = scope.get("raw_path") or b""
+    if len(raw_path) + len(scope["query_string"]) > LONGEST_ADDRESS:
+        return 414, SettingsError("The address is too long.", "Send less in it.")
+    if b"%00" in raw_path or b"%00" in scope["query_string"] or "\ufffd" in scope["path"]:
+        return 400, SettingsError("The address has characters that cannot be.", "Use UTF-8.")
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or len(length) > 12 or int(length) > LARGEST_BODY:
+        return _too_large()
+    has_body = length != b"0" or b"transfer-encoding" in headers
+    if not scope["path"].startswith(API) or scope["path"].startswith(FORMS) or not has_body:
+        return None
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json" and not kind.endswith(b"+json"):
+        return 415, SettingsError(
+            "The body is not JSON.", "Send JSON, with Content-Type: application/json."
+        )
+    return None
+
+
+def _too_large() -> tuple[int, ControlError]:
+    most = LARGEST_BODY >> 20
+    return 413, SettingsError(f"The body is larger than {most} MiB.", "Send less.")
+
+
+async def _refuse(send: Send, status: int, error: ControlError) -> None:
+    body = json.dumps(error_document(error)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers.append((b"connection", b"close"))  # the rest of the body is not read
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Bounded:
+    """Receives a body without a declared size, up to the largest."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._received = 0
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self._received > LARGEST_BODY:
+            raise HTTPException(413)
+        return message
+
+
+class _Reply:
+    """Adds headers to a response; one that the caller has already is sent without its body."""
+
+    def __init__(self, send: Send, method: str, known: str) -> None:
+        self._send = send
+        self._known = known if method == "GET" else ""
+        self._is_known = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = self._started(message)
+        elif self._is_known:
+            message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
+
+    def _started(self, message: Message) -> Message:
+        headers = [(name.lower(), value) for name, value in message["headers"]]
+        present = dict(headers)
+        headers += [each for each in HEADERS if each[0] not in present]
+        tag = present.get(b"etag", b"").decode("latin-1")
+        if self._known and tag and message["status"] == 200:
+            self._is_known = entity_tags.is_known(self._known, tag)
+        if self._is_known:
+            left_out = (b"content-length", b"content-type")
+            kept = [each for each in headers if each[0] not in left_out]
+            return {**message, "status": 304, "headers": kept}
+        return {**message, "headers": headers}

@@ -1,0 +1,1 @@
+"""The page: HTML for people in a browser. All data comes through ``access``; it has no rules."""

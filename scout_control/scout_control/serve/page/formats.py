@@ -1,0 +1,67 @@
+"""Values as people read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from scout_control.api.progress_bars import duration
+from scout_control.rules.json_values import to_json_value
+
+LONGEST_CELL = 300
+UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+def number(value: float | None) -> str:
+    """Return a count with separators."""
+    return "" if value is None else f"{value:,.0f}"
+
+
+def period(seconds: float) -> str:
+    """Return a length of time in its largest unit."""
+    for name, length in UNITS:
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return f"{max(int(seconds), 0)} s"
+
+
+def ago(moment: datetime | str | None, now: datetime | None = None) -> str:
+    """Return when something was or will be, relative to now."""
+    if moment is None:
+        return "never"
+    distance = (now or datetime.now(UTC)) - _parsed(moment)
+    if abs(distance) < timedelta(seconds=10):
+        return "just now"
+    seconds = distance.total_seconds()
+    return f"{period(seconds)} ago" if seconds > 0 else f"in {period(-seconds)}"
+
+
+def moment(value: datetime | str | None) -> str:
+    """Return a moment in UTC, to the minute."""
+    return "" if value is None else _parsed(value).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def cell(value: Any) -> str:
+    """Return a value of a row, shortened; null is empty."""
+    if value is None:
+        return ""
+    plain = to_json_value(value)
+    text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    return text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _parsed(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "number": number,
+    "period": period,
+    "ago": ago,
+    "moment": moment,
+    "cell": cell,
+    "duration": duration,
+}

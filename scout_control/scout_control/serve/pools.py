@@ -1,0 +1,64 @@
+"""Which threads answer: many for what is quick, few for what waits for other servers.
+
+The store is synchronous, so each request has a thread while it is answered. What may take seconds
+(a query, a test at a source, a drop) has its own threads, lest it keep the others from being
+answered; when too many wait for these, the next is told to come back.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import anyio.to_thread
+from fastapi import Depends, Request
+
+from scout_control.errors import BusyError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from fastapi import FastAPI
+
+QUICK, SLOW = 12, 8
+"""Threads of each kind. See benchmarks/control: more do not make two cores faster."""
+MOST_WAITING = 64
+CONNECTIONS = 2 * (QUICK + SLOW)
+"""To the store: one for each thread, and one for the lock of a change."""
+Result = TypeVar("Result")
+
+
+class Slow:
+    """The threads for what may take seconds."""
+
+    def __init__(self) -> None:
+        self._limiter = anyio.CapacityLimiter(SLOW)
+
+    async def run(self, call: Callable[[], Result]) -> Result:
+        """Return the result of a call, made in one of the threads.
+
+        Raises:
+            BusyError: Too many wait already.
+        """
+        if self._limiter.statistics().tasks_waiting >= MOST_WAITING:
+            raise BusyError(
+                "Too many queries, tests and other slow requests are waiting.",
+                "Try again in a few seconds.",
+            )
+        return await anyio.to_thread.run_sync(call, limiter=self._limiter)
+
+
+@asynccontextmanager
+async def threads(app: FastAPI) -> AsyncIterator[None]:
+    """Set how many threads there are, for as long as an application serves."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = QUICK
+    app.state.slow = Slow()
+    yield
+
+
+def _slow(request: Request) -> Slow:
+    slow: Slow = request.app.state.slow
+    return slow
+
+
+Slowly = Annotated[Slow, Depends(_slow)]

@@ -1,0 +1,204 @@
+"""The pages of datasets and runs: what is shown to whom, and what a row may contain."""
+
+from __future__ import annotations
+
+from html import unescape
+
+import pytest
+from scout_control.api.views import LogLine
+from scout_control.serve.page import run_log
+from support.web import served_here
+
+HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def dataset(shared_installation):
+    """A dataset whose rows and log contain what must not run."""
+    made = shared_installation
+    path = made.dataset("river")
+    made.act(rows=3, name=HOSTILE, words=f"tap says: {HOSTILE}")
+    assert made.scout.run(path).status == "completed"
+    return made.scout.datasets.show(path)
+
+
+@pytest.fixture(scope="module")
+def people(shared_installation, dataset):
+    """Browsers of an admin, of an operator, and of someone without a project."""
+    scout = shared_installation.scout
+    scout.people.add("ann")
+    scout.members.add("river", "ann", role="admin")
+    scout.people.add("olga", roles=["operator"])
+    scout.people.add("nora")
+    with served_here(scout) as page:
+        found = {name: page.another() for name in ("ann", "olga", "nora")}
+        for name, browser in found.items():
+            assert browser.sign_in(scout.tokens.create(name).token).status_code == 303
+        yield found
+
+
+def token_of(browser):
+    return browser.form("/")["csrf_token"]
+
+
+def assert_harmless(answer):
+    assert "<script>alert" not in answer.text
+    assert "<img" not in answer.text
+
+
+def test_the_rows_of_a_table_are_shown_as_text(people, dataset):
+    answer = people["ann"].get(f"/datasets/{dataset.id}/", params={"table": "things"})
+
+    assert answer.status_code == 200
+    assert HOSTILE in unescape(answer.text)
+    assert_harmless(answer)
+
+
+def test_a_query_shows_its_rows_or_why_it_has_none(people, dataset):
+    ann, path = people["ann"], f"/datasets/{dataset.id}/query/"
+    token = token_of(ann)
+
+    rows = ann.post(path, csrf_token=token, sql="SELECT id * 100 AS x, name FROM things")
+    assert ">200</td>" in rows.text
+    assert_harmless(rows)
+    for sql, words in (
+        ("SELECT 1/0", "division by zero"),
+        ("DROP TABLE things", "syntax error"),
+        ('SELECT "</textarea><script>alert(1)</script>"', "does not exist"),
+    ):
+        answer = ann.post(path, csrf_token=token, sql=sql)
+        assert (answer.status_code, words in answer.text) == (422, True)
+        assert sql in unescape(answer.text)
+        assert_harmless(answer)
+
+
+def test_a_run_shows_its_log_as_text(shared_installation, people, dataset):
+    [run] = shared_installation.scout.runs.list(dataset=dataset.path)
+
+    answer = people["ann"].get(f"/runs/{run.run_id}/")
+
+    assert answer.status_code == 200
+    assert "tap says: " in answer.text
+    assert_harmless(answer)
+
+
+def test_who_may_not_read_rows_sees_how_it_fares_and_who_may_not_see_it_nothing(people, dataset):
+    olga, nora, path = people["olga"], people["nora"], f"/datasets/{dataset.id}/"
+
+    shown = olga.get(path)
+    assert (shown.status_code, "Only members of the project" in shown.text) == (200, True)
+    assert "<textarea" not in shown.text
+    assert olga.get(path, params={"table": "things"}).status_code == 403
+    sent = olga.post(f"{path}query/", csrf_token=token_of(olga), sql="SELECT 1")
+    assert sent.status_code == 403
+    for address in (path, f"{path}?table=things"):
+        assert nora.get(address).status_code == 404
+    token = token_of(nora)
+    for address in (f"{path}query/", f"{path}sync/"):
+        assert nora.post(address, csrf_token=token, sql="SELECT 1").status_code == 404
+    assert nora.post("/projects/river/join/", csrf_token=token).status_code == 404
+    assert "You are in no project yet" in nora.get("/").text
+    assert dataset.path not in nora.get("/").text
+
+
+def test_an_operator_becomes_an_admin_by_a_button_which_is_recorded(shared_installation, people):
+    olga, scout = people["olga"], shared_installation.scout
+    assert "Become an admin of river" in olga.get("/").text
+
+    answer = olga.post("/projects/river/join/", csrf_token=token_of(olga))
+
+    assert answer.status_code == 303
+    assert scout.members.show("river", "olga").role == "admin"
+    assert "olga" in {each.as_dict()["actor"] for each in scout.audit.list(limit=3)}
+    scout.members.remove("river", "olga")
+
+
+def test_a_run_is_queued_and_cancelled_by_buttons_and_a_part_of_the_page_follows(
+    shared_installation, people, dataset
+):
+    ann, scout = people["ann"], shared_installation.scout
+    part = {"HX-Request": "true"}
+    sent = ann.post(f"/datasets/{dataset.id}/sync/", csrf_token=token_of(ann), next="//evil.org")
+    assert (sent.status_code, sent.headers["Location"]) == (303, "/")
+
+    shown = ann.get("/synced/", headers=part)
+
+    assert shown.text.startswith("<section")
+    assert "Waiting for a worker" in shown.text
+    assert 'hx-trigger="every 1s"' in shown.text
+    run = scout.datasets.show(dataset.id).run["run_id"]
+    ann.post(f"/runs/{run}/cancel/", csrf_token=token_of(ann))
+    assert scout.runs.show(run).status == "cancelled"
+    assert "Sync now" in ann.get("/synced/", headers=part).text
+
+
+def test_an_error_of_a_part_is_a_notice_and_an_ended_session_leads_to_the_sign_in(people, dataset):
+    ann, part = people["ann"], {"HX-Request": "true"}
+
+    missing = ann.get("/datasets/none/", headers=part)
+    ended = ann.another().get("/synced/", headers=part)
+
+    assert missing.headers["HX-Retarget"] == "#notice"
+    assert "No dataset" in missing.text
+    assert (ended.status_code, ended.headers["HX-Redirect"]) == (401, "/sign-in/")
+
+
+def test_a_password_is_tested_and_not_shown_again(shared_installation, people, dataset):
+    ann, scout = people["ann"], shared_installation.scout
+    source = scout.datasets.show(dataset.id).source
+
+    shown = ann.get("/connect/", params={"source": source, "project": "river"})
+    sent = ann.post(
+        "/connect/",
+        csrf_token=token_of(ann),
+        source=source,
+        project="river",
+        kind="api_key",
+        **{"api_key.username": "ann", "api_key.api_key": "canary-of-the-key"},
+    )
+
+    assert shown.status_code == 200
+    assert sent.status_code == 422
+    assert "does not accept" in sent.text
+    assert "canary" not in sent.text
+
+
+def test_accounts_are_disconnected_with_a_form(shared_installation, people):
+    ann, scout = people["ann"], shared_installation.scout
+    path = shared_installation.dataset("river")
+    source = scout.datasets.show(path).source
+
+    sent = ann.post(
+        "/accounts/disconnect/", csrf_token=token_of(ann), source=source, project="river", user=""
+    )
+
+    assert sent.status_code == 303
+    assert source not in [each.source for each in scout.credentials.list(project="river")]
+    assert "not connected" in ann.get("/").text
+
+
+def test_the_first_error_of_a_log_is_found():
+    lines = [
+        LogLine(at="", level=level, source="tap", text="")
+        for level in ("info", "warning", "error", "critical")
+    ]
+
+    assert run_log.first_failing(lines) == 2
+    assert run_log.first_failing(lines[:2]) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "places"),
+    [
+        (10, None, (0, 9)),
+        (1000, None, (600, 999)),
+        (1000, 0, (0, 399)),
+        (1000, 100, (50, 449)),
+        (1000, 990, (600, 999)),
+    ],
+)
+def test_of_a_long_log_the_lines_around_the_first_error_are_shown(count, first, places):
+    shown = run_log.shortened([str(number) for number in range(count)], first)
+
+    assert (shown[0][0], shown[-1][0]) == places
+    assert shown[0][1] == str(places[0])
