@@ -14,6 +14,7 @@ from scout_control.mcp import results
 from scout_control.mcp.envelope import Answer
 from scout_control.mcp.progress import ENDED, Growing, of_run
 from scout_control.rules.statuses import LIVE, RunStatus
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     from scout_control.access.access import Access
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 WAITS = (
-    "It is queued until a worker takes it: {before} queued before it. If it stays so, ask the "
+    "It is queued until a worker takes it; {before} older. If it stays so, ask the "
     "person who runs this installation to start one: scout worker"
 )
 RUNS = "It continues. Ask again: get_materialization_status with {run_id}"
-PAUSED = "The source limits requests; a worker continues at {at}."
+PAUSED = "The source limits requests; a worker continues: {at}."
 
 
 async def run_materialization(caller: Caller, given: arguments.OfMaterialization) -> Answer:
@@ -68,24 +69,31 @@ def cancel_materialization(access: Access, given: arguments.OfRun) -> Answer:
 
 
 def _shown(access: Access, run: Run) -> Answer:
+    is_queued = run.status == RunStatus.QUEUED
+    before = access.runs.waiting_before(run.run_id) if is_queued else 0
+    return Answer(shown(run, before), run.schema)
+
+
+def shown(run: Run, before: int) -> results.Materialization:
+    """Return a run as it is answered.
+
+    Args:
+        run: The run.
+        before: How many runs have waited longer for a worker.
+    """
     document = run.as_dict()
     names = results.Materialization.model_fields.keys() & document.keys()
-    found = results.Materialization(
+    return results.Materialization(
         **{name: document[name] for name in names},
         is_finished=run.status not in LIVE,
-        message=_message(access, run),
+        message=_message(run, before),
     )
-    return Answer(found, run.schema)
 
 
-def _message(access: Access, run: Run) -> str:
+def _message(run: Run, before: int) -> str:
     if run.status == RunStatus.QUEUED and not run.activity.get("wait"):
-        return WAITS.format(before=access.runs.waiting_before(run.run_id))
+        return WAITS.format(before=counted(before, "run is", "runs are"))
     if run.status == RunStatus.PAUSED:
-        return PAUSED.format(at=_moment(run))
+        return PAUSED.format(at=run.resume_at.isoformat() if run.resume_at else "once it may")
     now = of_run(run).message
     return now if run.status not in LIVE else f"{now}. {RUNS.format(run_id=run.run_id)}"
-
-
-def _moment(run: Run) -> str:
-    return run.resume_at.isoformat() if run.resume_at else "the next opportunity"

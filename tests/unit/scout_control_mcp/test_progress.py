@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scout_control.api.views import Run
 from scout_control.mcp.progress import Growing, of_run
 from scout_control.rules.statuses import Phase, RunStatus
+from support.runs import CASES, RUN
 
-RUN = Run(
-    run_id="1f2e",
-    dataset="river/hq",
-    schema="data_river",
-    alias=None,
-    status="running",
-    is_interrupted=False,
-    phase="loading",
-    trigger="manual",
-    attempt=1,
-    started_at=datetime(2026, 11, 29, tzinfo=UTC),
-    completed_at=None,
-    resume_at=None,
-    heartbeat_at=None,
-    progress={},
-    activity={},
-    rows_loaded={},
-    result={},
-    error_code=None,
-    error_message=None,
-    transform_error=None,
-)
-CASES = {"cases": {"fetched": 450, "total": 1200, "committed": 400}}
 FORMS = {"forms": {"fetched": 1000, "total": None, "committed": 0}}
 DONE = {"users": {"fetched": 7, "total": 7, "committed": 7}}
 MORE = {"groups": {"fetched": 0, "total": 5, "committed": 0}}
