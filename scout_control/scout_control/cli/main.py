@@ -33,6 +33,7 @@ COMMANDS = {
         ("tokens", "tokens:tokens"),
         ("sessions", "sessions:sessions"),
         ("serve", "serve:serve"),
+        ("mcp", "mcp:mcp"),
         ("datasets", "datasets:datasets"),
         ("models", "models:models"),
         ("describe", "models:describe"),

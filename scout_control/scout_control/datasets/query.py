@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from psycopg import sql
@@ -95,7 +95,7 @@ class QueryResult:
     types: list[str]
     """The types of the columns, as Postgres writes them: ``numeric(10,2)``."""
     rows: list[tuple[Any, ...]]
-    truncated_by: str | None = None
+    truncated_by: Literal["rows", "bytes"] | None = None
     """The limit that cut the result, ``rows`` or ``bytes``, if any."""
 
     @property
@@ -282,6 +282,7 @@ def _explain(
     lines = row[0].split("\n") if row else []
     is_cut = lines[-1:] == [CUT]
     kept = [(line,) for line in (lines[:-1] if is_cut else lines)]
+    limit: Literal["rows", "bytes"] | None
     limit = "bytes" if is_cut else "rows" if len(kept) > max_rows else None
     return QueryResult(
         columns=["QUERY PLAN"], types=["text"], rows=kept[:max_rows], truncated_by=limit
