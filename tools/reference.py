@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import mcp_reference
 from plugin_descriptions import with_descriptions
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def pages() -> dict[Path, str]:
         "python.md": python_page(),
         "desired-state.md": desired_state_page(),
         "permissions.md": permissions_page(),
+        "mcp.md": mcp_reference.page(),
         "rest.md": rest_page(),
     }
     pages = {PAGES / name: GENERATED + text.rstrip() + "\n" for name, text in made.items()}

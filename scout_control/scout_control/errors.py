@@ -2,6 +2,8 @@
 
 * ControlError
   - SettingsError .......... the deployer; nothing was started (exit 2)
+    - KeysUnusableError .... as before: no encryption key fits what is stored
+    - UnconfirmedError ...... the caller, who removes something and could not be asked (exit 2)
   - ConflictError .......... the caller: the current state does not allow it; look, then retry
     - OutdatedError ........ as before; it has changed since the caller looked
   - BusyError .............. the caller, by waiting
@@ -9,11 +11,12 @@
   - TooManyAttemptsError ... the caller, by waiting: too many wrong tokens were sent
   - ForbiddenError ......... the caller, whose roles or token do not allow it
   - NotFoundError .......... the caller, who named something that does not exist (exit 3)
-  - QueryError ............. the author of the query
   - ServerError ............ the administrator of the database or the machine
     - ServerUnavailableError  as before; it does not answer
       - GivenServerError ... the caller, who gave its address and login
     - PrivilegeError ........ as before; its role lacks a privilege
+  - QueryError ............. the author of an SQL statement
+    - QueryTimeoutError ..... as before: the statement took too long
   - OwnershipError ......... the administrator: the schema belongs to another owner
   - CredentialMissingError . the owner of the dataset, by connecting an account (exit 77)
   - RunError ............... by what happens next
@@ -56,6 +59,18 @@ class SettingsError(ControlError):
 
     exit_code = 2
     reason = "invalid setting"
+
+
+class KeysUnusableError(SettingsError):
+    """There is no encryption key, or none decrypts anything that is stored: no run can succeed."""
+
+    reason = "no encryption key"
+
+
+class UnconfirmedError(SettingsError):
+    """Something is to be removed, and no one could be asked; nothing was changed."""
+
+    reason = "confirmation required"
 
 
 class ConflictError(ControlError):
@@ -119,7 +134,13 @@ class NotFoundError(ControlError):
 class QueryError(ControlError):
     """A query that failed; quotes Postgres, since the author of the query may read its message."""
 
-    reason = "query failed"
+    reason = "query rejected"
+
+
+class QueryTimeoutError(QueryError):
+    """A query that took longer than it may."""
+
+    reason = "query timeout"
 
 
 class ServerError(ControlError):

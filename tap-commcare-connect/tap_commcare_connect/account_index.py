@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
-from tap_common import settings
+from tap_common import notices, settings
 from tap_common.client import ApiClient
 from tap_common.errors import ApiError, CredentialRefusedError, ForbiddenError, SettingsError
 from tap_common.json_decoder import JsonDecoder
@@ -174,9 +174,9 @@ class AccountIndexLoader:
         programs |= {str(each.summary.program) for each in listed}
         if slugs := self.filters.organization_slugs - organizations:
             names = with_suggestions(slugs, organizations)
-            log.warning("organization_slugs: the account sees no organization %s", names)
+            notices.warn(log, "organization_slugs: the account sees no organization %s", names)
         if ids := set(map(str, self.filters.program_ids)) - programs:
-            log.warning("program_ids: the account sees no program %s", ", ".join(sorted(ids)))
+            notices.warn(log, "program_ids: the account sees no program %s", ", ".join(sorted(ids)))
 
 
 def _values(rows: Iterable[RawRow], name: str) -> Iterable[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tap_common import settings
+from tap_common import notices, settings
 from tap_common.full_table import ListPage, ListSource, Position
 from tap_common.suggestions import closest, with_suggestions
 
@@ -106,7 +106,7 @@ class FilterChecks:
         """Log which values do not exist."""
         for check in (self.case_types, self.form_xmlns, self.app_ids):
             if finding := check.finding():
-                log.warning("%s", finding)
+                notices.warn(log, "%s", finding)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from tap_common import notices
 from tap_common.errors import UnexpectedResponseError
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class Omissions:
     def log_summary(self) -> None:
         """Log what was left out."""
         for line in self.summary():
-            log.warning(line)
+            notices.warn(log, "%s", line)
 
 
 def _summary(counts: Counter[Property], what: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ from singer_sdk.helpers.capabilities import (
 )
 from typing_extensions import override
 
-from tap_common import settings, timestamps
+from tap_common import notices, settings, timestamps
 from tap_common.auth import Auth, RefreshTokenAuth
 from tap_common.bookmarks import Bookmarks
 from tap_common.cli import TapCommand
@@ -175,7 +175,7 @@ class ApiTap(Tap, abc.ABC):
         catalog = self.input_catalog
         if unknown := sorted(set(catalog or ()).difference(self.streams)):
             names = with_suggestions(unknown, self.streams)
-            log.warning("Streams that %s does not have are ignored: %s", self.name, names)
+            notices.warn(log, "Streams that %s does not have are ignored: %s", self.name, names)
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # final in the SDK: it stops at the first failure
         """Read one record of each stream; return whether all could be read."""
@@ -209,7 +209,7 @@ class ApiTap(Tap, abc.ABC):
         schema = cls._schema_with_builtins()
         known = SDK_SETTINGS.union(schema["properties"])
         for name, meant in mistyped_variables(os.environ, cls._env_var_prefix, known).items():
-            log.warning("The variable %s is ignored: did you mean %s?", name, meant)
+            notices.warn(log, "The variable %s is ignored: did you mean %s?", name, meant)
         texts = {"properties": {name: {"type": "string"} for name in schema["properties"]}}
         found = parse_environment_config(texts, cls._env_var_prefix)
         return settings.convert_texts(settings.without_blanks(found), schema["properties"])
@@ -224,7 +224,7 @@ class ApiTap(Tap, abc.ABC):
         schema = self._schema_with_builtins()
         if unknown := unknown_settings(self._config, schema["properties"]):
             names = with_suggestions(unknown, schema["properties"])
-            log.warning("Settings that %s does not have are ignored: %s", self.name, names)
+            notices.warn(log, "Settings that %s does not have are ignored: %s", self.name, names)
         self._config = self._with_defaults(self._config)
         found = Draft202012Validator(schema).iter_errors(self._config)
         errors = [_message_for(error) for error in found]

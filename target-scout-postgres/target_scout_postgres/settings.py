@@ -236,9 +236,9 @@ def warn_about_unknown(config: Iterable[str], environment: Iterable[str] = ()) -
         name for name in config if not name.startswith("_") and name.split(".")[0] not in known
     ]
     if unknown:
-        logs.warning(f"unknown settings are ignored: {with_suggestions(unknown, known)}")
+        logs.notice(f"unknown settings are ignored: {with_suggestions(unknown, known)}")
     for name, meant in mistyped_variables(environment, PREFIX, known).items():
-        logs.warning(f"the variable {name} is ignored: did you mean {meant}?")
+        logs.notice(f"the variable {name} is ignored: did you mean {meant}?")
 
 
 def _json_from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -60,33 +61,38 @@ def guided(control_postgres, sandbox, tmp_path):
     def follow(title, keys):
         variables = {
             "SCOUT_ENCRYPTION_KEYS": keys,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "WAREHOUSE_URL": url,
             "HQ_USERNAME": sandbox.username,
             "HQ_API_KEY": sandbox.api_key,
         }
-        steps = section(title)
-        script = "\n".join(f"{line}\nprintf '\\n== %s\\n' $?" for line, _ in steps)
-        done = subprocess.run(
-            ["bash"],
-            input=script,
-            cwd=tmp_path,
-            env=environment_of(settings) | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-        said = re.split(r"\n== (\d+)\n", done.stdout)
-        outputs, codes = said[:-1:2], [int(code) for code in said[1::2]]
-        assert codes == [code for _, code in steps], done.stdout
-        assert sandbox.api_key not in done.stdout
-        commands = [line.partition("#")[0].strip() for line, _ in steps]
-        # Of a command that is repeated, the first output.
-        return dict(reversed(list(zip(commands, outputs, strict=True))))
+        said = pasted(title, tmp_path, environment_of(settings) | variables)
+        assert sandbox.api_key not in "".join(said.values())
+        return said
 
     return settings, follow
+
+
+def pasted(title, folder, environment):
+    """Paste the commands of a section into a shell; return what each of them said."""
+    steps = section(title)
+    script = "\n".join(f"{line}\nprintf '\\n== %s\\n' $?" for line, _ in steps)
+    done = subprocess.run(
+        ["bash"],
+        input=script,
+        cwd=folder,
+        env=environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    said = re.split(r"\n== (\d+)\n", done.stdout)
+    outputs, codes = said[:-1:2], [int(code) for code in said[1::2]]
+    assert codes == [code for _, code in steps], done.stdout
+    commands = [line.partition("#")[0].strip() for line, _ in steps]
+    # Of a command that is repeated, the first output.
+    return dict(reversed(list(zip(commands, outputs, strict=True))))
 
 
 def opens(settings, key):
@@ -124,3 +130,36 @@ def test_a_lost_key(guided, tmp_path):
     assert (tmp_path / "new.keys").stat().st_mode & 0o777 == 0o600
     assert "river/hq: completed" in said["scout run river/hq"]
     assert opens(settings, (tmp_path / "new.keys").read_text().strip())
+
+
+def test_another_key_in_the_key_file(folder, sandbox):
+    settings = Settings(project_root=ROOT, home=folder / ".scout")
+    try:
+        with Scout(settings) as scout:
+            scout.init()
+            scout.projects.create("river")
+            config = {"domain": sandbox.domain}
+            scout.sources.add("hq", "commcare", base_url=sandbox.url, config=config)
+            fields = {"username": sandbox.username, "api_key": sandbox.api_key}
+            scout.credentials.save("hq", "api_key", fields, project="river")
+        unset = {"SCOUT_DATABASE_URL", "SCOUT_ENCRYPTION_KEYS"}
+        environment = {
+            name: value for name, value in environment_of(settings).items() if name not in unset
+        }
+        said = pasted("Another key in the key file", folder, environment)
+    finally:
+        embedded_postgres.stop(settings.home / "postgres")
+
+    rotated, again, forgotten = (
+        said[f"scout keys rotate{options}"] for options in ("", " --json", " --forget-old --yes")
+    )
+    assert rotated == "Re-encrypted 1 secret with the primary key.\n"
+    assert json.loads(again) == {
+        "success": True,
+        "changed": 1,
+        "file": str(settings.key_file),
+        "added_key": True,
+        "removed_keys": 0,
+    }
+    assert "Removed 2 older keys" in forgotten
+    assert len(settings.key_file.read_text().split()) == 1

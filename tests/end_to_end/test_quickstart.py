@@ -79,6 +79,8 @@ def test_questions_are_asked_until_answers_hold_and_an_interruption_loses_none(
         screen.wait_for("API key (hidden):")
         screen.type_hidden(f"{WRONG}\n")
         screen.wait_for("hq rejected the credential")
+        screen.wait_for("/a/no-such-space/]:")  # the address may be what is wrong
+        screen.type("\n")
         screen.wait_for(f"[{sandbox.username}]:")
         assert screen.interrupt() == 130
         assert screen.lines()[-1] == "Interrupted. To continue: scout quickstart"
@@ -115,6 +117,9 @@ def test_questions_are_asked_until_answers_hold_and_an_interruption_loses_none(
         screen.wait_for("prepare")  # the display of the run
         screen.type("\x03")
         assert screen.end() == 130
+        assert f"{sandbox.domain}/hq: interrupted by Ctrl-C after" in screen.text()
+        assert f"Next: scout run {sandbox.domain}/hq" in screen.text()
+        assert "run_lost" not in screen.text()
 
     with started() as screen:
         assert screen.end() == 0
@@ -142,6 +147,8 @@ def test_connect_is_connected_by_oauth_where_no_browser_can_be_opened(
         screen.type_hidden("wrong\n")
         screen.wait_for("Paste the URL")
         screen.type("http://127.0.0.1:1/nothing\n")
+        wait_until(lambda: screen.text().count("Organization:") == 2)  # so is the address
+        screen.type("\n")
         screen.wait_for(f"[{connect['client_id']}]:")  # the question is repeated
         screen.type("\n")
         wait_until(lambda: screen.text().count("Client secret") == 2)

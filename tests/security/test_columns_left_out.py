@@ -35,7 +35,11 @@ PHONE, NATIONAL_ID, NAME, WORKER = (
 )
 SEEN = "canary that is not protected"
 PROTECTED = (PHONE, NATIONAL_ID, NAME, WORKER)
-EXCLUDE = {"cases": ["properties.phone"], "forms": ["form_data.**.phone", "form_data.meta"]}
+MISTYPED = "properties.phnoe"
+EXCLUDE = {
+    "cases": ["properties.phone", MISTYPED],
+    "forms": ["form_data.**.phone", "form_data.meta"],
+}
 HASH = {
     "cases": ["case_name", "properties.card"],
     "forms": ["form_data.**.card", "username", "metadata.username"],
@@ -103,6 +107,7 @@ def test_excluded_and_hashed_values_are_nowhere(settings, tmp_path):
         with Files([tmp_path], wanted) as files:
             run = scout.runs.execute(path, log_file=log)
         assert (run.status, run.error_message, run.transform_error) == ("completed", None, None)
+        told = scout.status().synced_data[0]["reason"]
         said = b"".join(
             command(settings, *words)
             for words in (
@@ -116,20 +121,26 @@ def test_excluded_and_hashed_values_are_nowhere(settings, tmp_path):
         with closing(psycopg2.connect(settings.database_url)) as connection:
             hashes = hashes_in(connection, run.schema, ids)
         stored = dump(settings.database_url)
-        changed = command(
-            settings, "links", "update", "hq", "--project", "river", "--exclude", "cases.owner_id"
-        )
+        new = ("--exclude", "cases.owner_id", "--exclude", "cases.properties.notee")
+        changed = command(settings, "links", "update", "hq", "--project", "river", *new)
         document = scout.links.show("river", "hq").sync_config
+        told_after = scout.status().synced_data[0]["reason"]
         refuse_what_cannot_hold(scout)
 
+    [warning] = (text for text in run.as_dict()["warnings"] if "exclude/hash" in text)
+    assert warning == told
+    assert f"matched nothing: cases.{MISTYPED}. " in warning
+    assert told_after is None
     assert len(files.seen) > 20
     assert files.found == set()
     assert found_in(stored + said + log.read_bytes()) == set()
     assert found_in(stored, [SEEN]) == found_in(said, [SEEN]) == {SEEN}
     assert len(hashes) == len({NAME, NATIONAL_ID, WORKER})
+    assert b"has cases.properties.notee. Did you mean note?" in changed
+    assert b"phone" not in changed.partition(b"Warning")[2]  # excluded already, so in no row
     assert f"Rows of {path} that are loaded already keep their values.".encode() in changed
     assert f"scout datasets drop {path} && scout run {path}".encode() in changed
-    assert document["exclude_columns"] == {**EXCLUDE, "cases": ["owner_id"]}
+    assert document["exclude_columns"] == {**EXCLUDE, "cases": ["owner_id", "properties.notee"]}
     assert document["hash_columns"] == HASH
 
 

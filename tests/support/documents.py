@@ -145,6 +145,13 @@ BLOCKS: dict[str, dict[str, str]] = {
     "docs/guides/forty-projects.md": {"": OWN_TEST},
     "docs/guides/lost-keys.md": {"": OWN_TEST},
     "docs/guides/people.md": {"": OWN_TEST},
+    "docs/guides/agents.md": {
+        "pip install": RELEASE,
+        "scout mcp --person": Reason("serves until its input ends: test_agents.py starts it"),
+        "claude mcp add": Reason("needs Claude Code: test_agents.py starts what it would"),
+        "TOKEN=": Reason("needs Claude Code: test_agents.py makes a token, and sends it"),
+        "npx": Reason("needs npm: tools/mcp_inspector.sh runs it with an installation"),
+    },
     "docs/guides/rest.md": {"scout serve": SERVER, "": REST},
 }
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 DBT = ("dbt.cli.main", "dbt.adapters.postgres", "dbt.task.build")
+TARGET = ("target_scout_postgres.runner",)
 SCOUT = (
     "scout_control.api.scout",
     "scout_control.api.doctor",
@@ -34,12 +35,13 @@ REAL_STARTS = bool(os.environ.get("SCOUT_TEST_REAL_STARTS"))
 # The server: stops when its stdin closes. Each request is answered by a process in between, which
 # waits for the run and sends its return code; SIGCHLD is ignored so that those need no waiting.
 SERVER = """
-import importlib, importlib.metadata, json, os, random, select, signal, socket, sys, time
+import gc, importlib, importlib.metadata, json, os, random, select, signal, socket, sys, time
 
 script, *_ = importlib.metadata.entry_points(group="console_scripts", name=sys.argv[1])
 entry = script.load()
 for module in sys.argv[3:]:  # which the script imports when it runs
     importlib.import_module(module)
+gc.freeze()  # what is shared needs no collection, which would copy all of its memory in each run
 listening = socket.socket(socket.AF_UNIX)
 listening.bind(sys.argv[2])
 listening.listen(64)
@@ -134,6 +136,26 @@ def run_scout(
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
+
+
+def run_target(
+    command: Sequence[str | Path],
+    given: bytes,
+    variables: Mapping[str, str] | None = None,
+    *,
+    is_of_sdk: bool = False,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the target on an input; with settings of the SDK, it imports that.
+
+    With variables besides those of this process, the start is a real one.
+    """
+    if variables:
+        env = {**os.environ, **variables}
+        return subprocess.run(
+            command, env=env, input=given, capture_output=True, timeout=300, check=False
+        )
+    imports = (*TARGET, "target_scout_postgres.target") if is_of_sdk else TARGET
+    return run(command, imports=imports, given=given)
 
 
 def run_dbt(

@@ -29,9 +29,20 @@ class Datasets:
     _auth: Authorizer
 
     def list(
-        self, *, project: str | None = None, after: str | None = None, limit: int = LIMIT
+        self,
+        *,
+        project: str | None = None,
+        after: str | None = None,
+        limit: int = LIMIT,
+        operation: str = "datasets.list",
     ) -> Page[views.Dataset]:
         """Return datasets, in the order of their schemas.
+
+        Args:
+            project: Only those of this project.
+            after: The cursor of the page before.
+            limit: How many.
+            operation: Only those to which the person may do this, such as ``models.describe``.
 
         Raises:
             NotFoundError: There is no such project that the person may see.
@@ -40,7 +51,7 @@ class Datasets:
             statement = (
                 select(Dataset)
                 .join(Dataset.project_source)
-                .where(visibility.datasets(viewer, "datasets.list"))
+                .where(visibility.datasets(viewer, operation))
             )
             if project is not None:
                 seen = visibility.projects(viewer, "projects.show")

@@ -140,6 +140,13 @@ class Links:
         with self._auth.link("links.show", link_id) as names:
             return names
 
+    def remaining(self, project: str, source: str) -> Sequence[views.Dataset]:
+        """Return the datasets of a link, removed or not, that hold data and that one may see."""
+        with self._auth.in_project("links.remaining", project, source) as names:
+            found = self._auth.scout.links.remaining(*names)
+            seen = self._visible_paths(*names)
+        return [each for each in found if each.path in seen]
+
     def show(self, project: str, source: str) -> views.Link:
         """Return one link."""
         with self._auth.in_project("links.show", project, source) as names:
@@ -195,17 +202,20 @@ class Links:
         """Return the datasets of a link that may hold rows, of those that the person may see."""
         with self._auth.in_project("links.earlier_rows", project, source) as names:
             found = self._auth.scout.links.earlier_rows(*names)
+            seen = self._visible_paths(*names)
+        return [path for path in found if path in seen]
+
+    def _visible_paths(self, project_id: str, source: str) -> Collection[str]:
+        """Return the datasets of a link that the person may see."""
         with self._auth.reading() as (session, viewer):
-            visible = visibility.datasets(viewer, "datasets.show")
             statement = (
                 select(models.Dataset)
                 .join(models.Dataset.project_source)
                 .join(models.ProjectSource.source)
-                .where(models.ProjectSource.project_id == names[0], models.Source.name == names[1])
-                .where(visible)
+                .where(models.ProjectSource.project_id == project_id, models.Source.name == source)
+                .where(visibility.datasets(viewer, "datasets.show"))
             )
-            seen = {lookups.path(row) for row in session.scalars(statement)}
-        return [path for path in found if path in seen]
+            return {lookups.path(row) for row in session.scalars(statement)}
 
     def remove(self, project: str, source: str, *, drop: bool = False) -> None:
         """Detach a source from a project."""

@@ -17,7 +17,7 @@ from scout_control.errors import ConflictError, ControlError, GivenServerError, 
 from scout_control.installation import secret_context
 from scout_control.installation.installation import PARAMETERS
 from scout_control.rules.wording import counted
-from scout_control.store import audit, connection_urls, lookups, postgres
+from scout_control.store import audit, connection_urls, creation, lookups, postgres
 from scout_control.store.connection_urls import DEFAULT_PORT
 from scout_control.store.models import Connection, Project
 
@@ -100,9 +100,8 @@ class Connections:
                 **{name: getattr(parsed, name) for name in COLUMNS},
             )
             self._store_login(connection, _login(parsed))
-            session.add(connection)
             changes = audit.changes(connection)
-            session.flush()
+            creation.insert(session, connection, "connection", name)
             audit.record(session, "added", "connection", connection.id, name=name, changes=changes)
         return self.show(name)
 

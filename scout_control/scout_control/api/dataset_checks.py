@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 import psycopg
 from sqlalchemy import select
 
+from scout_control.api import views
+from scout_control.api.link_remains import holds_data
 from scout_control.api.views import Finding
 from scout_control.errors import ControlError, SettingsError
+from scout_control.rules import unlinked as unlinked_rules
 from scout_control.rules.health import FAILED_BEFORE
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.rules.wording import counted
 from scout_control.runs.context import is_interrupted
-from scout_control.store import lookups, runs
-from scout_control.store.models import Dataset
+from scout_control.store import datasets, lookups, runs
+from scout_control.store.models import Dataset, ProjectSource
 from scout_control.store.postgres import connect
 
 if TYPE_CHECKING:
@@ -114,8 +117,12 @@ def failing(installation: Installation) -> Iterator[Finding]:
     """Check for datasets whose latest run failed, and quote why."""
     with installation.store.begin() as session:
         failed = session.scalars(
-            select(Dataset).where(
-                Dataset.status == DatasetStatus.ERROR, Dataset.is_paused.is_(False)
+            select(Dataset)
+            .join(Dataset.project_source)
+            .where(
+                Dataset.status == DatasetStatus.ERROR,
+                Dataset.is_paused.is_(False),
+                ProjectSource.is_active,
             )
         ).all()
         latest = {each.id: runs.latest(session, 1, each.id) for each in failed}
@@ -135,3 +142,21 @@ def failure_finding(path: str, error: str | None, run_id: str | None) -> Finding
         return Finding(check=check, is_well=False, finding=f"failed: {error}", remedy=see)
     again = f"A worker runs it by itself; without one: scout run {quote(path)}"
     return Finding(check=check, is_well=False, finding=FAILED_BEFORE, remedy=f"{again}. {see}")
+
+
+def unlinked(installation: Installation) -> Iterator[Finding]:
+    """Check for data that is no longer read, because its source is no longer linked."""
+    with installation.store.begin() as session:
+        rows = session.scalars(
+            select(Dataset).join(Dataset.project_source).where(ProjectSource.is_active.is_(False))
+        ).all()
+        keep = datasets.default_keep(session)
+        found = [views.Dataset.of(each, keep) for each in rows if holds_data(each)]
+    for each in found:
+        kept = unlinked_rules.kept(each.expires_at)
+        yield Finding(
+            check=f"dataset {each.path}",
+            is_well=True,  # someone wanted it so
+            finding=f"is unlinked: it is no longer read, and its data is kept {kept}",
+            remedy=unlinked_rules.choices(each.project, each.source),
+        )

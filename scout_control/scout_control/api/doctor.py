@@ -271,6 +271,7 @@ CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("dataset schemas", dataset_checks.schemas),
     ("deletion", deletions),
     ("datasets", dataset_checks.failing),
+    ("unlinked data", dataset_checks.unlinked),
     ("runs", dataset_checks.interrupted),
     ("readers", dataset_checks.readers),
     ("cross-dataset readers", _cross_dataset_readers),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from scout_control.rules.statuses import DatasetStatus
+from scout_control.rules import unlinked
+from scout_control.rules.unlinked import drop_command
 from scout_control.rules.wording import counted
 from scout_control.store.models import Dataset, ProjectSource, Run
 
@@ -45,13 +45,13 @@ class Remains:
     def said(self) -> str:
         """Return a sentence on what is linked, and one on what was unlinked."""
         linked = [each.source.name for each in self.linked]
-        unlinked = [each.source.name for each in self.unlinked]
+        ended = [each.source.name for each in self.unlinked]
         sentences = []
         if linked:
             sentences.append(f"It has {counted(len(linked), 'linked source')}: {_listed(linked)}.")
-        if unlinked:
-            were, their = ("was", "its") if len(unlinked) == 1 else ("were", "their")
-            sentences.append(f"{_listed(unlinked)} {were} unlinked, {their} data is still there.")
+        if ended:
+            were, their = ("was", "its") if len(ended) == 1 else ("were", "their")
+            sentences.append(f"{_listed(ended)} {were} unlinked, {their} data is still there.")
         return " ".join(sentences)
 
     def commands(self) -> str:
@@ -64,11 +64,6 @@ def join_commands(commands: Iterable[str]) -> str:
     known = list(commands)
     more = f"; and so on ({len(known)} in all)" if len(known) > MAX_COMMANDS else ""
     return "; ".join(known[:MAX_COMMANDS]) + more
-
-
-def drop_command(project: str, source: str) -> str:
-    """Return the command that removes a link with its data, also after it was unlinked."""
-    return f"scout links remove {quote(source)} --drop --project {quote(project)}"
 
 
 def of(session: Session, condition: ColumnElement[bool]) -> Remains:
@@ -89,9 +84,7 @@ def of(session: Session, condition: ColumnElement[bool]) -> Remains:
 
 def holds_data(dataset: Dataset) -> bool:
     """Return whether a dataset has data, or has begun to load or to drop some."""
-    is_new = dataset.status == DatasetStatus.PENDING and dataset.last_sync_at is None
-    is_dropped = dataset.status == DatasetStatus.EXPIRED and dataset.sync_error is None
-    return not is_new and not is_dropped
+    return unlinked.holds_data(dataset.status, dataset.last_sync_at, dataset.sync_error)
 
 
 def delete_link(session: Session, link_id: uuid.UUID) -> None:

@@ -12,19 +12,28 @@ from sqlalchemy import and_, exists, select, true
 from scout_control.api import link_remains, views
 from scout_control.api.link_changes import DEFAULTS, ColumnPaths, LinkChange
 from scout_control.credentials.link_settings import check_link
-from scout_control.datasets import dataset_drop
+from scout_control.credentials.required_settings import link_error
+from scout_control.datasets import dataset_drop, unseen_paths
 from scout_control.errors import ConflictError
+from scout_control.installation import secret_context
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, lookups, metadata, run_cancellation, runs
-from scout_control.store.datasets import withdraw_consent
+from scout_control.store.datasets import default_keep, withdraw_consent
 from scout_control.store.models import Dataset, ProjectSource, Run
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
 
+    from scout_control.errors import SettingsError
     from scout_control.installation.installation import Installation
+    from scout_control.meltano.project import SourceType
+
+
+MAX_READ = 3
+"""Of how many datasets of a link rows are read: they are of one source."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +201,23 @@ class Links:
             )
             return [lookups.path(each) for each in rows]
 
+    def unseen_paths(self, project: str, source: str) -> Sequence[str]:
+        """Return warnings of ``exclude`` and ``hash`` paths that no row loaded so far has.
+
+        Such a path may be mistyped, and protects nothing then.
+        """
+        with self._installation.store.begin() as session:
+            link = lookups.link(session, project, source)
+            loaded = session.scalars(
+                select(Dataset).where(
+                    Dataset.project_source_id == link.id, Dataset.status != DatasetStatus.EXPIRED
+                )
+            ).all()
+        found = (unseen_paths.find(self._installation, each) for each in loaded[:MAX_READ])
+        return sorted({text for texts in found for text in texts})
+
     def remove(self, project: str, source: str, *, drop: bool = False) -> None:
-        """Detach a source from a project; its data expires, or is dropped now.
+        """Detach a source from a project; its data expires (see ``remaining``), or is dropped now.
 
         Queued runs are cancelled; a run in progress finishes first. With ``drop``, nothing is
         changed while there is one.
@@ -215,7 +239,7 @@ class Links:
             for dataset in datasets:
                 run_cancellation.cancel_waiting(session, dataset.id)
                 if drop and (run := runs.alive(session, dataset.id)):
-                    raise dataset_drop.busy_error(run)  # before anything is changed
+                    raise dataset_drop.busy_error(dataset, run)  # before anything is changed
                 withdraw_consent(dataset)
             names = {"project": link.project_id, "source": link.source.name}
             audit.record(session, "unlinked", "source", link.source_id, **names, drop=drop)
@@ -225,6 +249,24 @@ class Links:
             dataset_drop.drop(self._installation, dataset.id)
         with self._installation.store.begin() as session:
             link_remains.delete_link(session, link.id)
+
+    def remaining(self, project: str, source: str) -> Sequence[views.Dataset]:
+        """Return the datasets of a link, removed or not, that hold data.
+
+        Raises:
+            NotFoundError: The project or the source does not exist.
+        """
+        with self._installation.store.begin() as session:
+            project_id = lookups.project(session, project).id
+            source_id = lookups.source(session, source).id
+            rows = session.scalars(
+                select(Dataset)
+                .join(Dataset.project_source)
+                .where(ProjectSource.project_id == project_id, ProjectSource.source_id == source_id)
+                .order_by(Dataset.schema_name)
+            )
+            keep = default_keep(session)
+            return [views.Dataset.of(each, keep) for each in rows if link_remains.holds_data(each)]
 
     def _write(
         self,
@@ -247,19 +289,41 @@ class Links:
                 )
             if not may_create and (link is None or not link.is_active):
                 lookups.link(session, project, source)  # raises NotFoundError
+            is_linked = link is not None and link.is_active
             if link is None:
                 link = ProjectSource(project=project_row, source=source_row, **DEFAULTS)
                 link.sync_config = {}
                 session.add(link)
-            extractor = self._installation.plugins.source_type(source_row.source_type)
-            catalog = metadata.catalog_of_source(session, source_row.id)
-            change.apply(link, extractor, catalog)
-            changed = audit.changes(link)  # before the flush, which resets the history of columns
-            session.flush()
-            check_link(extractor, link)
+            changed = self._change(session, link, change, is_linked=is_linked)
             names = {"project": project_row.id, "source": source_row.name}
             audit.record(session, "linked", "source", source_row.id, **names, changes=changed)
             return views.Link.of(link)
+
+    def _change(
+        self, session: Session, link: ProjectSource, change: LinkChange, *, is_linked: bool
+    ) -> Mapping[str, Any]:
+        """Change a link that may be used afterwards; return the changes for the audit trail."""
+        extractor = self._installation.plugins.source_type(link.source.source_type)
+        catalog = metadata.catalog_of_source(session, link.source.id)
+        # One from before this check, or whose source has changed since, can still be updated.
+        was_usable = not is_linked or incomplete_error(extractor, link) is None
+        change.apply(link, extractor, catalog)
+        changed = audit.changes(link)  # before the flush, which resets the history of columns
+        session.flush()
+        check_link(extractor, link)
+        new_mode = None if is_linked else link.credential_mode
+        if was_usable and (error := incomplete_error(extractor, link, new_mode)):
+            raise error
+        return changed
+
+
+def incomplete_error(
+    source_type: SourceType, link: ProjectSource, new_mode: str | None = None
+) -> SettingsError | None:
+    """Return the error for a link with which nothing can be read, or None."""
+    source = link.source
+    names = {*secret_context.tap_settings(source, source_type), *link.sync_config}
+    return link_error(source_type, source, names, link.project.id, new_mode=new_mode)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api import views
-from scout_control.rules import health, retention
-from scout_control.rules.credential_kinds import credential_status
+from scout_control.errors import FIRST_CONNECT, RECONNECT
+from scout_control.rules import column_rules, health, retention, unlinked
+from scout_control.rules.credential_kinds import CREDENTIAL_WAS_RESET, credential_status
 from scout_control.rules.health import Condition, Facts
 from scout_control.rules.json_values import to_json_value
 from scout_control.runs.context import is_interrupted
@@ -24,7 +26,9 @@ RUN = ("phase", "progress", "activity", "resume_at")
 HELPERS = frozenset({*RUN, "run_id", "run_status", "run_since", "heartbeat_at", "worker"}) | {
     "transform_error",
     "needs_reconnect",
+    "credential_error",
     "keep_hours",
+    *("column_rules", "link_config", "source_config"),
 }
 """Columns of a dataset's row that its view does not have."""
 
@@ -114,6 +118,9 @@ def _credential(row: Row, now: datetime) -> Row:
 
 def _dataset(row: Row, now: datetime, *, has_worker: bool) -> Row:
     run = _run(row, now)
+    keep = row["keep_hours"] or retention.DEFAULT_HOURS
+    has_data = row["last_sync_at"] is not None
+    expires_at = retention.expires_at(row["last_activity_at"], keep) if has_data else None
     condition, reason = health.assess(
         Facts(
             status=row["status"],
@@ -124,20 +131,22 @@ def _dataset(row: Row, now: datetime, *, has_worker: bool) -> Row:
             run_since=row["run_since"],
             is_interrupted=run is not None and run["is_interrupted"],
             transform_error=row["transform_error"],
-            needs_reconnect=row["needs_reconnect"],
+            refusal=_refusal(row) if row["needs_reconnect"] else None,
+            is_reset=row["credential_error"] == CREDENTIAL_WAS_RESET,
+            is_linked=row["is_linked"],
+            remains=_remains(row, expires_at),
             has_worker=has_worker,
+            unmatched_rules=_unmatched_rules(row),
         ),
         now,
     )
     path = "/".join(filter(None, (row["project"], row["source"], row["user"])))
-    keep = row["keep_hours"] or retention.DEFAULT_HOURS
-    has_data = row["last_sync_at"] is not None
     known = {name: value for name, value in row.items() if name not in HELPERS}
     view = views.Dataset(
         path=path,
         run=run,
         keep=retention.format_period(keep),
-        expires_at=retention.expires_at(row["last_activity_at"], keep) if has_data else None,
+        expires_at=expires_at,
         **known,
     )
     assessed = {
@@ -146,6 +155,31 @@ def _dataset(row: Row, now: datetime, *, has_worker: bool) -> Row:
         "reason": reason,
     }
     return {**view.as_dict(), **assessed}
+
+
+def _refusal(row: Row) -> str:
+    """Return what is wrong with the credential of a dataset, and the command."""
+    kind, owner = ("user", row["user"]) if row["user"] else ("project", row["project"])
+    arguments = f"{quote(row['source'])} --{kind} {quote(owner)}"
+    if row["credential_error"] == CREDENTIAL_WAS_RESET:
+        return f"No account is connected. {CREDENTIAL_WAS_RESET} {FIRST_CONNECT} {arguments}"
+    return f"Its credential was refused. {RECONNECT} {arguments}"
+
+
+def _remains(row: Row, expires_at: datetime | None) -> str | None:
+    """Return what to say of the data of a dataset that is no longer linked; None without any."""
+    if not unlinked.holds_data(row["status"], row["last_sync_at"], row["sync_error"]):
+        return None
+    return unlinked.reason(row["project"], row["source"], expires_at)
+
+
+def _unmatched_rules(row: Row) -> str | None:
+    """Return what to tell of rules for columns that matched nothing, and are still the rules."""
+    names = column_rules.names(row["source_config"], row["link_config"])
+    known = row["column_rules"] or {}
+    return column_rules.unmatched_text(
+        {name: is_matched for name, is_matched in known.items() if name in names}
+    )
 
 
 def _run(row: Row, now: datetime) -> Row | None:

@@ -13,7 +13,7 @@ from scout_control.api.changes import check_name, check_unset
 from scout_control.credentials import renewal
 from scout_control.errors import ConflictError
 from scout_control.rules.wording import counted
-from scout_control.store import audit, lookups
+from scout_control.store import audit, creation, lookups
 from scout_control.store.models import Credential, Dataset, Project, ProjectSource
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class Projects:
                 connection_id=database.id,
                 db_schema=db_schema,
             )
-            session.add(project)
             changes = audit.changes(project)
+            creation.insert(session, project, "project", project_id)
             audit.record(
                 session, "created", "project", project_id, project=project_id, changes=changes
             )

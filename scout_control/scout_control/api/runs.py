@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from scout_control.api import views
 from scout_control.errors import ConflictError, RunPausedError
+from scout_control.installation import stored_secrets
 from scout_control.meltano import trusted_files
 from scout_control.rules.statuses import RunStatus, Trigger
 from scout_control.runs import execute, prepare
@@ -161,8 +162,10 @@ class Runs:
         Raises:
             ConflictError: The dataset is already being loaded or dropped.
             RunPausedError: The run is paused, and its time has not come.
-            SettingsError: The log file is a link, or belongs to another account.
+            SettingsError: The log file is a link, or belongs to another account; or no encryption
+                key fits what is stored.
         """
+        stored_secrets.check_keys(self._installation)  # before a run is requested
         if log_file is not None:
             trusted_files.private_file(log_file, append=True).close()
         run = self._unfinished_run(dataset, full_refresh=full_refresh)
@@ -202,14 +205,18 @@ class Runs:
         with self._installation.store.begin() as session:
             return _request(session, dataset, full_refresh=full_refresh)
 
-    def cancel(self, run_id: str) -> views.Run:
+    def cancel(self, run_id: str, *, reason: str = run_cancellation.ON_REQUEST) -> views.Run:
         """Cancel a run; what it committed stays.
+
+        Args:
+            run_id: The id of the run or its beginning, or a dataset for its latest run.
+            reason: What is shown with the run.
 
         Raises:
             NotFoundError: No run has this id.
             ConflictError: It has already ended.
         """
-        return views.Run.of(run_cancellation.cancel(self._installation.store, run_id))
+        return views.Run.of(run_cancellation.cancel(self._installation.store, run_id, reason))
 
 
 def _request(session: Session, dataset: str, *, full_refresh: bool) -> models.Run:
@@ -223,7 +230,7 @@ def _request(session: Session, dataset: str, *, full_refresh: bool) -> models.Ru
     datasets.touch(session, found.id, datetime.now(UTC))  # a request counts as use
     run = runs.alive(session, found.id)
     if run is None:
-        raise ConflictError("The dataset's run has just ended.", "Try again.")
+        raise ConflictError(f"The run of {lookups.path(found)} has just ended.", "Try again.")
     if full_refresh and run.status == RunStatus.QUEUED:
         run.is_full_refresh = True
     return run
@@ -248,7 +255,7 @@ def _check_can_start(run: models.Run, *, early: bool) -> None:
     if run.status == RunStatus.RUNNING:
         raise ConflictError(
             f"{path} is already running, on {run.worker}.",
-            f"See: scout runs show {run.id}; or cancel it.",
+            f"See: scout runs show {run.id}; or cancel it: scout runs cancel {run.id}",
         )
     if run.resume_at is not None and run.resume_at > datetime.now(UTC) and not early:
         moment = run.resume_at.strftime("%Y-%m-%d %H:%M:%SZ")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from scout_control.api.desired_state.exporting import Export
     from scout_control.api.desired_state.planning import Plan
     from scout_control.api.desired_state.service import Result
+    from scout_control.api.keys import Keys
     from scout_control.api.links import Links
     from scout_control.api.members import Members
     from scout_control.api.models import Models
@@ -143,6 +144,13 @@ class Scout:
         from scout_control.api.tokens import Tokens
 
         return Tokens(self.installation)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys that encrypt stored secrets."""
+        from scout_control.api.keys import Keys
+
+        return Keys(self.installation)
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -287,15 +295,8 @@ class Scout:
         return overview.status(self.installation, project=project, user=user, history=history)
 
     def rotate_keys(self, *, forget_old: bool = False) -> int:
-        """Re-encrypt secrets with the primary key; return how many were changed.
-
-        Args:
-            forget_old: Then remove the older keys from the key file. Processes that started before
-                the rotation can no longer decrypt secrets.
-        """
-        from scout_control.installation import key_rotation
-
-        return key_rotation.rotate(self.installation, forget_old=forget_old)
+        """Re-encrypt secrets as ``keys.rotate`` does; return how many were changed."""
+        return self.keys.rotate(forget_old=forget_old).changed
 
     def tick(self, *, idle: timedelta | None = None) -> dict[str, int]:
         """Run the background jobs once; return how much each of them did.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from scout_control.credentials.oauth import LOOPBACK
+from scout_control.credentials.required_settings import find_missing
 from scout_control.errors import SettingsError
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.meltano.setting_kinds import coerce
@@ -89,22 +90,6 @@ def _check_patterns(source_type: SourceType, settings: Mapping[str, Any]) -> Non
                 f"The setting {name} of {source_type.name} is {pattern.description}.",
                 "Correct its value.",
             )
-
-
-def find_missing(source_type: SourceType, names: AbstractSet[str]) -> str | None:
-    """Return what a source with these settings lacks, as text; None if it is complete.
-
-    What a credential supplies is not missing: an account is connected later.
-    """
-    of_credential = {field for kind in FIELDS_BY_KIND.values() for part in kind for field in part}
-    of_credential |= {source_type.fields.get(name, name) for name in of_credential}
-    supplied = of_credential.union(
-        names, source_type.preset, source_type.sensitive, ("client_id", "client_secret")
-    )
-    groups = [sorted(group - supplied) for group in source_type.required]
-    if not groups or not all(groups):
-        return None
-    return " or ".join(dict.fromkeys(" and ".join(group) for group in groups))
 
 
 def check_column_rules(

@@ -16,17 +16,17 @@ from scout_control.api.source_config import (
     check_complete,
     check_config,
     check_url,
-    find_missing,
     setting_names,
     warn_about_unchecked_streams,
 )
 from scout_control.credentials import renewal
+from scout_control.credentials.required_settings import find_missing
 from scout_control.errors import ConflictError
 from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import singer_catalog
 from scout_control.rules.addresses import BASE_URL
-from scout_control.store import audit, lookups, metadata
+from scout_control.store import audit, creation, lookups, metadata
 from scout_control.store.models import Credential, ProjectSource, Source
 
 if TYPE_CHECKING:
@@ -112,9 +112,8 @@ class Sources:
                 created_by=audit.actor(),
             )
             self._store_client_secret(source, extractor, client_secret)
-            session.add(source)
             changes = audit.changes(source)
-            session.flush()
+            creation.insert(session, source, "source", name)
             audit.record(session, "added", "source", source.id, source=name, changes=changes)
             return views.Source.of(source)
 

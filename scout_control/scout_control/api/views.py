@@ -193,10 +193,13 @@ class Dataset(View):
     user: str | None
     status: str
     is_paused: bool
+    is_linked: bool
+    """Whether its project still uses its source; else it is no longer read."""
     readers: list[str]
     row_counts: dict[str, Any]
     last_sync_at: datetime | None
     next_sync_at: datetime | None
+    """When it is read next; None also while its source is not linked."""
     last_activity_at: datetime
     keep: str
     """How long its data is kept without use: 24h, 30d, forever."""
@@ -227,10 +230,11 @@ class Dataset(View):
             user=row.user_id,
             status=row.status,
             is_paused=row.is_paused,
+            is_linked=link.is_active,
             readers=row.readers,
             row_counts=row.row_counts,
             last_sync_at=row.last_sync_at,
-            next_sync_at=row.next_sync_at,
+            next_sync_at=row.next_sync_at if link.is_active else None,
             last_activity_at=row.last_activity_at,
             keep=retention.format_period(keep),
             expires_at=retention.expires_at(row.last_activity_at, keep) if has_data else None,

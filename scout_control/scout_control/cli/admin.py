@@ -1,24 +1,21 @@
-"""Operations: init, doctor, keys, worker, tick, pipelines, completion."""
+"""Operations: init, doctor, worker, tick, pipelines, completion."""
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from datetime import timedelta
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
-from scout_control.cli.base import LazyGroup, json_option, wants_json, with_scout
+from scout_control.cli.base import json_option, wants_json, with_scout
 from scout_control.cli.output import dataset_row, print_done, print_result, print_table, suggest
 from scout_control.cli.project import folder_option
-from scout_control.cli.terminal import log_to_stderr, say
-from scout_control.rules.terminal import as_json, escaped
-from scout_control.rules.wording import counted
+from scout_control.cli.terminal import log_to_stderr
+from scout_control.rules.terminal import escaped
 
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
@@ -113,63 +110,6 @@ def pipelines(scout: Scout) -> None:
         for job in scout.pipelines()
     ]
     print_result(rows, lambda: print_table(rows, ("name", "provider", "transforms")))
-
-
-@click.group(cls=LazyGroup)
-def keys() -> None:
-    """Manage the keys that encrypt stored secrets."""
-
-
-@keys.command("generate")
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write it to this new file (mode 0600) instead; an existing file is never changed.",
-)
-@json_option
-def generate_key(*, out: Path | None) -> None:
-    """Print a new key for SCOUT_ENCRYPTION_KEYS, each time another one."""
-    from scout_control.installation import encryption
-
-    if out is not None:
-        encryption.create_file(out)
-        print_done(f"A new key is in {out}. Keep a copy: without it, stored secrets are lost.")
-        return
-    key = encryption.generate()
-    print_result({"key": key}, lambda: say(key))
-
-
-@keys.command()
-@click.option(
-    "--forget-old",
-    is_flag=True,
-    help="Then remove the older keys from the key file; restart workers first.",
-)
-@with_scout
-def rotate(scout: Scout, *, forget_old: bool) -> None:
-    """Re-encrypt secrets with the primary key, without downtime.
-
-    With a key file, a new primary key is generated first. With SCOUT_ENCRYPTION_KEYS, put the new
-    key before the old ones in every process, rotate, then remove the old keys.
-    """
-    changed = scout.rotate_keys(forget_old=forget_old)
-    print_done(
-        f"Re-encrypted {counted(changed, 'secret')} with the primary key.", {"changed": changed}
-    )
-
-
-@keys.command("encrypt")
-@click.argument("file", type=click.File("r"), default="-")
-@with_scout
-def encrypt_config(scout: Scout, file: IO[str]) -> None:
-    """Print a JSON configuration with its secrets encrypted, for storage or transfer."""
-    try:
-        config = json.load(file)
-    except ValueError:
-        config = None
-    if not isinstance(config, dict):
-        raise click.UsageError(f"{file.name} is not a JSON object.")
-    say(as_json(scout.encrypt_credentials(config)))
 
 
 @click.command()

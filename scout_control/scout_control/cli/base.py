@@ -151,6 +151,8 @@ class LazyGroup(click.Group):
             if isinstance(error, click.Abort) and error.__context__ is None:
                 say("Nothing was changed.", err=True)
                 ctx.exit(1)
+            if isinstance(error, click.Abort) and sys.stdin.isatty():
+                say("", err=True)  # what was asked has no end of line
             is_interrupt = isinstance(error.__context__ or error, KeyboardInterrupt)
             if not is_interrupt:
                 _print_error(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from scout_control.cli.base import wants_json
-from scout_control.errors import SettingsError
+from scout_control.cli.terminal import say
+from scout_control.errors import UnconfirmedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ def confirm(
         may_be_piped: Whether the answer may come from a pipe.
 
     Raises:
-        SettingsError: No one can be asked.
+        UnconfirmedError: No one can be asked.
         click.Abort: The answer is no.
     """
     if is_confirmed:
@@ -47,13 +48,26 @@ def confirm(
         show()
     if wants_json() or not (may_be_piped or sys.stdin.isatty()):
         raise _unconfirmed(question, remedy)
+    if _asked(question) is None:
+        if sys.stdin.isatty():
+            raise click.Abort  # Ctrl-D, without context: a no
+        raise _unconfirmed(question, remedy)
+
+
+def _asked(question: str) -> bool | None:
+    """Return whether the answer is yes, or None at the end of input.
+
+    Raises:
+        click.Abort: The answer is no, or Ctrl-C.
+    """
     try:
-        click.confirm(question, abort=True, err=True)
+        return click.confirm(question, abort=True, err=True)
     except click.Abort as error:
-        if isinstance(error.__context__, EOFError):
-            raise _unconfirmed(question, remedy) from None
-        raise
+        if not isinstance(error.__context__, EOFError):
+            raise
+    say("", err=True)  # the question has no end of line
+    return None
 
 
-def _unconfirmed(question: str, remedy: str) -> SettingsError:
-    return SettingsError(f"{question} No one could be asked; nothing was changed.", remedy)
+def _unconfirmed(question: str, remedy: str) -> UnconfirmedError:
+    return UnconfirmedError(f"{question} No one could be asked; nothing was changed.", remedy)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scout_control.api.link_remains import drop_command
 from scout_control.cli.base import (
     LazyGroup,
     config_option,
@@ -23,12 +22,14 @@ from scout_control.cli.terminal import say
 from scout_control.meltano.project import STREAMS_SETTING
 from scout_control.rules import column_rules
 from scout_control.rules.terminal import escaped
+from scout_control.rules.unlinked import drop_command, kept
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from scout_control.api.scout import Scout
-    from scout_control.api.views import Link
+    from scout_control.api.views import Dataset, Link
 
 COLUMNS = ("project", "source", "credential_mode", "refresh_interval_hours", "sync_config")
 PROJECT = click.option("--project", required=True, help="The project that uses the source.")
@@ -135,13 +136,34 @@ def update(
 @yes_option
 @with_scout
 def remove(scout: Scout, source: str, *, project: str, drop: bool, yes: bool) -> None:
-    """Detach a source from a project; only --drop asks first."""
+    """Detach a source from a project; only --drop asks first.
+
+    Without --drop its data is no longer read, and remains until it expires: the command says how
+    long, and how to drop it.
+    """
     if drop:
         link = f"{escaped(project)} to {escaped(source)}"
         question = f"Remove the link of {link}, and drop its data?"
         confirm(question, is_confirmed=yes, may_be_piped=True)
     scout.links.remove(project, source, drop=drop)
-    print_done(f"Removed the link of {project} to {source}.")
+    remaining = scout.links.remaining(project, source) if not drop else []
+    text = f"Removed the link of {project} to {source}."
+    if remaining:
+        text = f"{text} {_remaining_text(remaining)}"
+    print_done(text, {"remaining": [each.as_dict() for each in remaining]})
+
+
+def _remaining_text(datasets: Sequence[Dataset]) -> str:
+    """Return what data is left of a link, until when, and how to drop it now."""
+    counts = [rows for each in datasets for rows in each.row_counts.values() if rows is not None]
+    ends = [each.expires_at for each in datasets]
+    last = None if None in ends else max(filter(None, ends))
+    where = datasets[0].path if len(datasets) == 1 else counted(len(datasets), "dataset")
+    command = drop_command(datasets[0].project, datasets[0].source)
+    return (
+        f"Its data remains, {counted(sum(counts), 'row')} in {where}, and is kept {kept(last)}. "
+        f"To drop it now: {command}"
+    )
 
 
 def link_fields(options: dict[str, Any]) -> dict[str, Any]:
@@ -171,9 +193,14 @@ def finish(scout: Scout, link: Link, before: Link | None = None) -> None:
     record = link.as_dict()
     if before is not None and _rules(before) != _rules(link):
         record["earlier_rows"] = scout.links.earlier_rows(link.project, link.source)
+        record["warnings"] = scout.links.unseen_paths(link.project, link.source)
     if link.credential_mode == "project":
         record["dataset"] = scout.datasets.ensure(link.project, link.source).path
-    print_result(record, lambda: print_record(record))
+    texts = record.get("warnings", ())
+    shown = {name: value for name, value in record.items() if name != "warnings"}
+    print_result(record, lambda: print_record(shown))
+    for text in () if wants_json() else texts:
+        say(f"Warning: {escaped(text)}", err=True)
     note_earlier_rows(record.get("earlier_rows", ()))
     if not record.get("earlier_rows"):
         _suggest_next(scout, record)

@@ -101,7 +101,9 @@ def describe_run(run: Mapping[str, Any]) -> str:
     """Return what a run that has not ended is doing."""
     activity = run.get("activity") or {}
     wait = activity.get("wait")
-    waits = f"; waits: {wait['reason']}" if wait else ""
+    # Without a time, a queued run waits for a worker, and the reason is what stopped it.
+    is_stopped = run["status"] == "queued" and wait and "until" not in wait
+    waits = f"; {'' if is_stopped else 'waits: '}{wait['reason']}" if wait else ""
     if run.get("is_interrupted"):
         return "interrupted, waits for a worker"
     if run["status"] == "queued":
@@ -117,7 +119,11 @@ def describe_run(run: Mapping[str, Any]) -> str:
 def _dataset_status(dataset: Mapping[str, Any]) -> str:
     details = [describe_run(dataset["run"])] if dataset["run"] else []
     details += ["schedule paused"] if dataset["is_paused"] else []
-    return f"{dataset['status']} ({', '.join(details)})" if details else dataset["status"]
+    details += [] if dataset["is_linked"] else ["unlinked"]
+    status = dataset["status"]
+    if dataset["run"] and dataset["run"]["status"] in {"queued", "paused"}:
+        status = dataset["run"]["status"] if status == "syncing" else status
+    return f"{status} ({', '.join(details)})" if details else status
 
 
 def format_counts(progress: Mapping[str, Any]) -> str:

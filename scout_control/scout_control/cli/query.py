@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scout_control.cli.base import with_scout
+from scout_control.cli.base import wants_json, with_scout
 from scout_control.cli.output import format_cell, print_fields, print_result, print_table
 from scout_control.cli.terminal import say
 from scout_control.rules.json_values import to_json_value
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from scout_control.datasets.query import QueryResult
 
 DEFAULT_LIMIT, UNLIMITED = 1000, 2**31 - 1
+NEEDS_QUOTES = re.compile(r'[",\r\n]|^\\\.$')  # the last ends the input of COPY
 GAP = 2
 """Spaces between the columns of a table."""
 
@@ -42,7 +42,7 @@ GAP = 2
     "--csv",
     "output",
     flag_value="csv",
-    help="Print CSV: a header, then all rows (see --max-bytes).",
+    help='Print CSV: a header, then all rows (see --max-bytes). Null is empty, an empty text "".',
 )
 @click.option("--vertical", "output", flag_value="vertical", help="One line per value.")
 @click.option("--table", "output", flag_value="table", help="A table, even if it is too wide.")
@@ -82,6 +82,8 @@ def query(
     The role that executes it can read nothing else. EXPLAIN and EXPLAIN ANALYZE show its plan.
     On a terminal, rows wider than the screen are shown with one line per value.
     """
+    if output is not None and wants_json():
+        raise click.UsageError(f"Give either --{output} or --json.")
     max_rows = limit or (UNLIMITED if output == "csv" else DEFAULT_LIMIT)
     result = scout.datasets.query(
         dataset,
@@ -163,16 +165,22 @@ def unique(columns: list[str]) -> list[str]:
 
 
 def as_csv(columns: list[str], rows: list[list[Any]]) -> str:
-    """Return a result as CSV with the values as Postgres' JSON writes them; null is empty."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_csv_value(value) for value in row] for row in rows)
-    return text.getvalue()
+    """Return a result as CSV with the values as Postgres' JSON writes them.
+
+    As Postgres itself writes CSV, null is empty, and an empty text is ``""``; the module csv tells
+    them apart only from Python 3.12 on.
+    """
+    lines = (",".join(map(_csv_field, row)) for row in (columns, *rows))
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _csv_value(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else value
+def _csv_field(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if text and not NEEDS_QUOTES.search(text):
+        return text
+    return '"{}"'.format(text.replace('"', '""'))
 
 
 def _print_csv(columns: list[str], rows: list[list[Any]]) -> None:

@@ -228,6 +228,7 @@ class Interview:
         except CredentialRefusedError as error:
             self.secret, self.given = None, replace(self.given, username=None)
             self._tell(CredentialRefusedError(error.cause, "" if self.is_asking else OTHER_KEY))
+            self._ask_place_again()
             return
         except ControlError as error:
             # A wrong address and a wrong name look alike; the key is kept for the next try.
@@ -235,12 +236,16 @@ class Interview:
             if isinstance(error, PermissionDeniedError):
                 self.forbidden = self._place()
                 say(IF_RIGHT, err=True)
-            self.answers = replace(self.answers, server=None, place=None)
+            self._ask_place_again()
             return
         self.setup.ensure_dataset(self.answers)
         self.setup.save_account(self.answers, fields)
         self.secret = None
         say(f"Connected; the dataset is {self.setup.path(self.answers)}.", err=True)
+
+    def _ask_place_again(self) -> None:
+        """Go back to the address, which Enter keeps: a server may refuse any key elsewhere."""
+        self.answers = replace(self.answers, server=None, place=None)
 
     def _place(self) -> tuple[str | None, str | None]:
         return self.answers.server, self.answers.place
@@ -269,6 +274,7 @@ class Interview:
             authorize_in_browser(self.scout, name, owner, options)
         except ControlError as error:
             self._tell(error)
+            self._ask_place_again()
 
     def _ask_database(self) -> None:
         url, self.given = self.given.database_url, replace(self.given, database_url=None)

@@ -28,8 +28,20 @@ LONG = "30d"
 """How long to keep data, as suggested for what is kept for less."""
 HIDDEN_FIELDS = frozenset(
     {
-        *("result", "error", "sources", "progress", "activity", "phase_seconds", "seconds"),
-        "is_interrupted",
+        *(
+            "result",
+            "error",
+            "warning",
+            "warnings",
+            "column_rules",
+            "sources",
+            "progress",
+            "activity",
+            "phase_seconds",
+            "seconds",
+        ),
+        *("is_interrupted", "cancelled", "previous_state", "worked_seconds"),
+        "column_rules_so_far",
     }
 )
 
@@ -76,20 +88,32 @@ def reason(run: Run) -> str | None:
     """Return why a run failed, paused or waits; None when nothing is wrong."""
     if run.is_interrupted:
         return "its worker has ended or lost the store; a worker resumes it"
-    wait = run.activity.get("wait") or {}
-    return run.error_message or run.transform_error or wait.get("reason")
+    why = run.error_message or run.transform_error
+    return why or stop_reason(run) or (run.activity.get("wait") or {}).get("reason")
+
+
+def stop_reason(run: Run) -> str | None:
+    """Return what stopped a run that was cancelled, or that a worker continues."""
+    if run.status == RunStatus.CANCELLED:
+        return str(run.result.get("reason", "cancelled"))
+    is_stopped = run.status == RunStatus.QUEUED and run.attempt
+    return (run.activity.get("wait") or {}).get("reason") if is_stopped else None
 
 
 def print_run(run: Run, document: dict[str, Any]) -> None:
     """Print one run: its fields, the seconds of its phases, and the rows of its streams."""
-    fields = {name: value for name, value in document.items() if name not in HIDDEN_FIELDS}
-    fields |= {"status": status(run), "reason": reason(run) if run.is_interrupted else None}
+    hidden = HIDDEN_FIELDS | {"reason"}  # comes last
+    if run.status != RunStatus.RUNNING:
+        hidden |= {"phase"}
+    fields = {name: value for name, value in document.items() if name not in hidden}
+    fields |= {"status": status(run), "reason": _shown_reason(run)}
     fields |= {"took": duration(run.seconds) if run.seconds is not None else None}
     if models := run.activity.get("models"):
         fields["dbt"] = f"{models['done']} of {models['total']} models and tests"
     if wait := run.activity.get("wait"):
         until = f" until {format_cell(wait['until'])}" if "until" in wait else ""
-        fields["waits"] = f"{wait['reason']}{until}"
+        is_stopped = run.status == RunStatus.QUEUED and not until
+        fields["waits"] = "for a worker" if is_stopped else f"{wait['reason']}{until}"
     print_record(fields)
     if run.phase_seconds:
         say("")
@@ -101,7 +125,20 @@ def print_run(run: Run, document: dict[str, Any]) -> None:
         say("")
         named = [name for name in STREAMS if any(each.get(name) for each in streams)]
         print_table(streams, named)
+    if told := warnings(run):
+        say("\n" + "\n".join(f"Warning: {escaped(each)}" for each in told))
     say(f"\nIts log: scout runs logs {run.run_id}")
+
+
+def _shown_reason(run: Run) -> str | None:
+    """Return the reason of a run that the other fields do not tell."""
+    return reason(run) if run.is_interrupted or stop_reason(run) else None
+
+
+def warnings(run: Run) -> list[str]:
+    """Return what people should see of a run although they read no log."""
+    known = run.result.get("warning")
+    return [*run.result.get("warnings", ()), *([known] if known else [])]
 
 
 def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -124,8 +161,16 @@ def _streams(run: Run, document: dict[str, Any]) -> list[dict[str, Any]]:
             "rows_this_run": f"{each.get('committed') or each['fetched']:,}",
             "of": None if each.get("total") is None else f"{each['total']:,}",
         }
-        for name, each in sorted(run.progress.items())
+        for name, each in sorted(_progress(run).items())
     ]
+
+
+def _progress(run: Run) -> dict[str, Any]:
+    """Return the counts of a run; the last ones of an attempt that was stopped are its rows."""
+    if not stop_reason(run):
+        return run.progress
+    rows = {name: {"fetched": 0, "committed": rows} for name, rows in run.rows_loaded.items()}
+    return {**run.progress, **rows}
 
 
 def _committed(run: Run) -> int:
@@ -134,11 +179,11 @@ def _committed(run: Run) -> int:
 
 def print_ended(run: Run) -> None:
     """Print how a run that was executed here ended: the rows of its streams, and how long."""
-    print_table(
-        _streams(run, run.as_dict()),
-        ("stream", "rows_this_run", "rows_in_table"),
-        "No rows were written.",
-    )
+    streams = _streams(run, run.as_dict())
+    if why := stop_reason(run):
+        _print_stopped(run, why, [each for each in streams if each["rows_this_run"] != "0"])
+        return
+    print_table(streams, ("stream", "rows_this_run", "rows_in_table"), "No rows were written.")
     phases = ", ".join(f"{name} {duration(spent)}" for name, spent in run.phase_seconds.items())
     took = f" in {duration(run.seconds or 0)} ({phases})" if phases else ""
     written = counted(sum(run.rows_loaded.values()), "row")
@@ -147,6 +192,17 @@ def print_ended(run: Run) -> None:
     say(f"\n{escaped(run.dataset)}: {run.status}{took}{rows}")
     where = f"{run.alias} (all of it: {run.schema})" if run.alias else run.schema
     say(f"Run {run.run_id}, schema {where}")
+
+
+def _print_stopped(run: Run, why: str, streams: Sequence[dict[str, Any]]) -> None:
+    if streams:
+        print_table(streams, ("stream", "rows_this_run"))
+        say("")
+    took = f" after {duration(run.seconds)}" if run.seconds is not None else ""
+    written = sum(run.rows_loaded.values()) or _committed(run)
+    are = "is" if written == 1 else "are"
+    kept = f"{counted(written, 'row')} written {are} kept" if written else "no rows were written"
+    say(f"{escaped(run.dataset)}: {escaped(why)}{took}; {kept}.")
 
 
 def has_written(run: Run) -> bool:
@@ -191,8 +247,9 @@ class WaitingNotes:
 def _waiting_text(run: Run, before: int) -> str:
     if run.status != "queued":
         return ""
-    if reason := (run.activity.get("wait") or {}).get("reason"):
-        return f"Waiting: {escaped(reason)}."
+    wait = run.activity.get("wait") or {}
+    if "until" in wait:
+        return f"Waiting: {escaped(wait['reason'])}."
     are = "is" if before == 1 else "are"
     others = f"; {counted(before, 'queued run')} {are} older" if before else ""
     what = "resume" if run.attempt else "start"

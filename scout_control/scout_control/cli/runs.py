@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from scout_control.api.progress_display import shown_progress
 from scout_control.cli.base import LazyGroup, wants_json, with_scout
-from scout_control.cli.output import format_cell, print_done, print_result
+from scout_control.cli.output import format_cell, print_done, print_result, suggest
 from scout_control.cli.run_output import (
     WaitingNotes,
     expiry,
@@ -20,6 +21,7 @@ from scout_control.cli.run_output import (
     print_ended,
     print_run,
     print_runs,
+    warnings,
 )
 from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
@@ -27,6 +29,7 @@ from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import RunStatus
 from scout_control.rules.terminal import as_json, escaped
 from scout_control.rules.wording import interruption
+from scout_control.store.run_cancellation import ON_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +118,7 @@ def run_here(
             raise
     if signal.SIGINT in signals and ended.status == RunStatus.QUEUED:
         # Ctrl-C means that a person does not want the run; after SIGTERM a worker may finish it.
-        ended = scout.runs.cancel(ended.run_id)
+        ended = scout.runs.cancel(ended.run_id, reason=interruption(signals) or ON_REQUEST)
     _show_end(ended)
     if has_written(ended) and not wants_json() and (text := expiry(scout.datasets.show(dataset))):
         say(text, err=True)
@@ -222,11 +225,13 @@ def _show_end(ended: Run) -> None:
         _announce_pause(to_json_value(ended.resume_at))
         when = format_cell(to_json_value(ended.resume_at))
         say(f"Paused until {when}; a worker resumes it then.", err=True)
-    if ended.status == RunStatus.QUEUED and (wait := ended.activity.get("wait")):
-        say(f"Waits: {escaped(wait['reason'])}. A worker continues it.", err=True)
+    if ended.status == RunStatus.QUEUED:
+        say("A worker continues it.", err=True)
+    if ended.status in {RunStatus.QUEUED, RunStatus.CANCELLED}:
+        suggest(f"scout run {quote(ended.dataset)}")
     if skipped := ended.result.get("skipped_models"):
         say(escaped(skipped), err=True)
-    if warning := ended.result.get("warning"):
+    for warning in warnings(ended):
         say(f"Warning: {escaped(warning)}", err=True)
     for text in (ended.error_message, ended.transform_error):
         if text:

@@ -26,6 +26,7 @@ from scout_control.errors import CONNECT, ControlError
 from scout_control.rules.health import NO_WORKER, Condition, Health, MonitoringCode, monitoring_code
 from scout_control.rules.run_history import LEGEND, picture
 from scout_control.rules.terminal import as_json, escaped
+from scout_control.rules.unlinked import choices
 from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def _print_summary(overview: Status, listed: Sequence[Row], *, only_bad: bool) -
     if any(each["reason"] == NO_WORKER for each in listed):
         # Also in a separate line: the notes are cut on a narrow terminal.
         say(f"\n{NO_WORKER}; or load one dataset now: scout run DATASET")
+    _print_unlinked(listed)
     if not only_bad:
         _print_sources(overview)
     _print_credentials(overview.credentials)
@@ -176,12 +178,24 @@ def _notes(dataset: Row) -> Iterator[str]:
     counts = [count for count in dataset["row_counts"].values() if count is not None]
     if counts:
         yield f"{counted(sum(counts), 'row')} in {counted(len(counts), 'stream')}"
-    if dataset["status"] not in {READY, PENDING}:  # the latter is in its condition
+    # That of its run, and "pending", are in its condition.
+    if dataset["status"] not in {READY, PENDING} and not dataset["run"]:
         yield dataset["status"]
     if dataset["is_paused"]:
         yield "schedule paused"
     elif dataset["next_sync_at"]:
         yield f"next {_short_time(dataset['next_sync_at'])}"
+
+
+def _print_unlinked(datasets: Sequence[Row]) -> None:
+    """Print what to do about data that is no longer read, also where the notes are cut."""
+    found = [each for each in datasets if each["condition"] == Condition.UNLINKED]
+    with_data = [each for each in found if each["reason"]]
+    for each in with_data[:MAX_NAMED]:
+        say(f"\n{each['path']} is unlinked. {choices(each['project'], each['source'])}")
+    if len(with_data) > MAX_NAMED:
+        more = counted(len(with_data) - MAX_NAMED, "other unlinked dataset")
+        say(f"\n{more} with data; see: scout links list")
 
 
 def _short_time(moment: str | None) -> str | None:
@@ -246,7 +260,12 @@ def _print_all(overview: Status) -> None:
     print_table(credential_rows(overview.credentials), columns)
     say("\nSynced data", bold=True)
     columns = ("path", "status", "rows", "last_sync_at", "next_sync_at", "sync_error")
-    print_table(map(dataset_row, overview.synced_data), columns)
+    # What its last run said of one that is no longer read does not matter any longer.
+    rows = [
+        each if each["is_linked"] else {**each, "sync_error": each["reason"]}
+        for each in overview.synced_data
+    ]
+    print_table(map(dataset_row, rows), columns)
 
 
 def _print_history(datasets: Sequence[Row]) -> None:
@@ -287,6 +306,7 @@ def _status_check(scout: Scout, *, project: str | None, user: str | None, **_opt
         "queued": counts[Condition.QUEUED],
         "paused": counts[Condition.PAUSED],
         "never_loaded": counts[Condition.NEVER_LOADED],
+        "unlinked": counts[Condition.UNLINKED],
     }
     _print_check(code, text if bad else _summary(datasets), measured)
 

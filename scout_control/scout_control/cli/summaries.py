@@ -23,6 +23,7 @@ SUMMARIES = {
     "tokens": "Manage tokens, with which programs act for a person.",
     "sessions": "Manage the browsers in which people are signed in.",
     "serve": "Serve the REST interface on this machine, until SIGTERM or SIGINT.",
+    "mcp": "Serve agents (MCP) on standard input and output, until the input ends.",
     "datasets": "Manage datasets.",
     "models": "Manage the dbt models generated for datasets.",
     "describe": "Describe the tables of DATASET.",

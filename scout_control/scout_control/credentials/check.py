@@ -10,6 +10,7 @@ from sqlalchemy import select
 from scout_control.credentials import records, renewal, schedules
 from scout_control.credentials.link_settings import check_link
 from scout_control.credentials.renewal import Renewal
+from scout_control.credentials.required_settings import error_for_owner
 from scout_control.errors import (
     CONNECT,
     FIRST_CONNECT,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from scout_control.credentials.records import Owner
     from scout_control.installation.installation import Installation
+    from scout_control.meltano.project import SourceType
     from scout_control.meltano.reports import Wait
     from scout_control.store.models import Source
 
@@ -112,7 +114,15 @@ def test(
     Raises:
         ServerError: The tap did not end in time.
     """
-    pipeline = _pipeline(installation, source, owner, fields)
+    source_type = installation.plugins.source_type(source.source_type)
+    with installation.store.begin() as session:
+        link = _link(session, source, owner)
+    settings = _settings(source_type, source, link)
+    incomplete = error_for_owner(source_type, source, {*settings, *fields}, owner, link)
+    if incomplete is not None:
+        return incomplete  # the tap would say so, too, but not what to do about it here
+    reconnect = f"{CONNECT} {quote(source.name)} {owner}"
+    pipeline = _pipeline(installation, source_type, settings, fields, reconnect)
     done = invoke(pipeline, TEST, longest_seconds=TIMEOUT_SECONDS, on_wait=on_wait)
     # --test is an option of the Meltano SDK; other taps can only list their streams.
     if done.lacks_option:
@@ -217,17 +227,26 @@ def _renew(installation: Installation, source: str, owner: Owner, credential_id:
     raise ServerUnavailableError(f"{source} did not renew the token. {why}".strip(), TRY_LATER)
 
 
-def _pipeline(
-    installation: Installation, source: Source, owner: Owner, fields: Mapping[str, str]
-) -> Pipeline:
-    """Return what reads a source with the settings that a run of this owner would have."""
-    source_type = installation.plugins.source_type(source.source_type)
+def _settings(
+    source_type: SourceType, source: Source, link: ProjectSource | None
+) -> dict[str, Any]:
+    """Return the settings that a run of this link would have."""
     settings = secret_context.tap_settings(source, source_type)
-    with installation.store.begin() as session:
-        link = _link(session, source, owner)
     if link is not None:
         check_link(source_type, link)  # else it could send the secrets elsewhere
         settings |= link.sync_config
+    return settings
+
+
+def _pipeline(
+    installation: Installation,
+    source_type: SourceType,
+    given: Mapping[str, Any],
+    fields: Mapping[str, str],
+    reconnect: str,
+) -> Pipeline:
+    """Return what reads a source with the settings of a run."""
+    settings = dict(given)
     # What control resolves for the tap in a run, and the tap does not have.
     settings.pop(project.STREAMS_SETTING, None)
     keyless.pop_loader_settings(settings)
@@ -241,7 +260,7 @@ def _pipeline(
             source_type.variable(name): project.as_text(value) for name, value in settings.items()
         },
         secrets={source_type.variable(name): value for name, value in fields.items()},
-        reconnect=f"{CONNECT} {quote(source.name)} {owner}",
+        reconnect=reconnect,
     )
 
 

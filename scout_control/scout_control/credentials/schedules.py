@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, select, update
 
+from scout_control.errors import FIRST_CONNECT
 from scout_control.store import datasets
 from scout_control.store.models import Dataset, ProjectSource
 
@@ -33,7 +35,8 @@ def begin(session: Session, source: Source, owner: Owner) -> None:
 def end(session: Session, source: Source, owner: Owner) -> None:
     """Schedule no datasets that are read with this credential, which was deleted."""
     theirs = and_(*_read_with(source, owner))
-    datasets.unschedule(session, theirs, "The account was disconnected.")
+    again = f"{FIRST_CONNECT} {quote(source.name)} {owner}"
+    datasets.unschedule(session, theirs, f"The account was disconnected. {again}")
 
 
 def _read_with(source: Source, owner: Owner) -> list[ColumnElement[bool]]:

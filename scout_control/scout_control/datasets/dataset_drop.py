@@ -15,7 +15,7 @@ from scout_control.datasets import role_retirement, schema_drop, schemas
 from scout_control.errors import ConflictError, ControlError
 from scout_control.rules import expiry
 from scout_control.rules.naming import roles_of
-from scout_control.store import audit, datasets, run_logs, runs
+from scout_control.store import audit, datasets, lookups, run_logs, runs
 from scout_control.store.locks import GRANTS_LOCK, dataset_lock, exclusive, try_locks
 
 if TYPE_CHECKING:
@@ -47,13 +47,16 @@ def drop(installation: Installation, dataset_id: uuid.UUID, *, force: bool = Fal
         lambda: try_drop(installation, dataset_id, _has_no_live_run, force=force, reason="dropped")
     ):
         with installation.store.begin() as session:
-            raise busy_error(runs.alive(session, dataset_id))
+            dataset = lookups.dataset(session, str(dataset_id))
+            raise busy_error(dataset, runs.alive(session, dataset_id))
 
 
-def busy_error(run: Run | None) -> ConflictError:
+def busy_error(dataset: Dataset, run: Run | None) -> ConflictError:
     """Return the error for data that a run is loading."""
     cancel = f"scout runs cancel {run.id}" if run else "scout runs list"
-    return ConflictError("A run of this dataset is in progress.", f"Cancel it first: {cancel}")
+    return ConflictError(
+        f"A run of {lookups.path(dataset)} is in progress.", f"Cancel it first: {cancel}"
+    )
 
 
 def retry_while_blocked(remove: Callable[[], bool]) -> bool:

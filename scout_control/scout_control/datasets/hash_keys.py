@@ -32,7 +32,9 @@ def ensure(installation: Installation, dataset_id: uuid.UUID) -> str:
     with installation.store.begin() as session:
         dataset = datasets.lock(session, dataset_id)
         if dataset is None:
-            raise NotFoundError("The dataset does not exist.", "See: scout datasets list")
+            raise NotFoundError(
+                f"No dataset {str(dataset_id)!r} exists.", "See: scout datasets list"
+            )
         context = secret_context.of_hash_key(dataset)
         if dataset.hash_key is None or _is_lost(installation, dataset):
             dataset.hash_key = installation.keyring.encrypt({FIELD: secrets.token_hex()}, context)

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from psycopg import sql
@@ -29,6 +29,7 @@ from scout_control.datasets import query_failures, query_role
 from scout_control.errors import (
     ConflictError,
     QueryError,
+    QueryTimeoutError,
     ServerError,
     ServerUnavailableError,
     SettingsError,
@@ -94,7 +95,7 @@ class QueryResult:
     types: list[str]
     """The types of the columns, as Postgres writes them: ``numeric(10,2)``."""
     rows: list[tuple[Any, ...]]
-    truncated_by: str | None = None
+    truncated_by: Literal["rows", "bytes"] | None = None
     """The limit that cut the result, ``rows`` or ``bytes``, if any."""
 
     @property
@@ -229,7 +230,7 @@ def _execute(
     except UnicodeEncodeError:
         raise QueryError("The query is not valid UTF-8.", "Correct its encoding.") from None
     except (psycopg.errors.QueryCanceled, psycopg.errors.AdminShutdown):
-        raise QueryError(
+        raise QueryTimeoutError(
             f"The query took longer than {timeout_seconds:g} s.",
             "Narrow the query, or raise --timeout.",
         ) from None
@@ -281,6 +282,7 @@ def _explain(
     lines = row[0].split("\n") if row else []
     is_cut = lines[-1:] == [CUT]
     kept = [(line,) for line in (lines[:-1] if is_cut else lines)]
+    limit: Literal["rows", "bytes"] | None
     limit = "bytes" if is_cut else "rows" if len(kept) > max_rows else None
     return QueryResult(
         columns=["QUERY PLAN"], types=["text"], rows=kept[:max_rows], truncated_by=limit

@@ -29,6 +29,7 @@ MAX_TABLES = 2000
 MAX_DOCUMENTS = 2000
 MAX_DOCUMENT_BYTES = 16 << 20
 MAX_DEPTH = 50
+MAX_KEYS = 5000
 MAX_NAME_BYTES = 1000
 STATEMENT_SECONDS = 60.0
 LONGEST_READING_SECONDS = 180.0
@@ -72,6 +73,13 @@ SELECT_STREAMS = """
        AND relname::text IN (SELECT stream FROM {}) ORDER BY relname LIMIT %s
 """
 SELECT_COUNT = "SELECT count(*) FROM {}"
+SELECT_KEYS = """
+    SELECT DISTINCT key
+      FROM (SELECT {1} AS value FROM {0} LIMIT %s) AS rows
+     CROSS JOIN LATERAL jsonb_object_keys(
+           CASE WHEN jsonb_typeof(value) = 'object' THEN value END
+     ) AS key LIMIT %s
+"""
 # Rows up to the size limit; the row that exceeds it is NULL.
 SELECT_DOCUMENTS = """
     SELECT CASE WHEN sum(octet_length(document)) OVER (ROWS UNBOUNDED PRECEDING) <= %s
@@ -129,6 +137,17 @@ class SchemaContents:
             name: self._read_or_none(name, partial(self._documents, name)) for name in names
         }
         return {name: rows for name, rows in documents.items() if rows is not None}
+
+    def keys(self, name: str, column: str, rows: int) -> set[str]:
+        """Return the names in the objects of a jsonb column, of its first rows, if any."""
+        quoted = sql.Identifier(column).as_string(self._reader).replace("%", "%%")
+
+        def read() -> set[str]:
+            table = self._table_of(name, frozenset((f"{column} jsonb",)))
+            found = self._read(SELECT_KEYS, table, [rows, MAX_KEYS], quoted)
+            return {key for (key,) in found}
+
+        return self._read_or_none(name, read) or set()
 
     def rows(
         self, name: str, statement: LiteralString, columns: frozenset[str]
@@ -197,7 +216,7 @@ class SchemaContents:
         return Table(name=prefix + quoted.replace("%", "%%"), columns=frozenset(columns))
 
     def _read(
-        self, statement: LiteralString, table: Table | None, values: Sequence[Any]
+        self, statement: LiteralString, table: Table | None, values: Sequence[Any], *columns: str
     ) -> list[tuple[Any, ...]]:
         """Return the result of a statement on a table; empty if the table is missing."""
         if table is None:
@@ -208,7 +227,7 @@ class SchemaContents:
         # At least 1 ms: Postgres takes 0 as "no limit".
         limit = f"{seconds_left * 1000 + 1:.0f}"
         self._reader.execute("SELECT set_config('statement_timeout', %s, false)", [limit])
-        composed = statement.format(table.name).encode()
+        composed = statement.format(table.name, *columns).encode()
         return self._reader.execute(composed, values).fetchall()
 
     def _read_or_none(self, name: str, read: Callable[[], Found]) -> Found | None:

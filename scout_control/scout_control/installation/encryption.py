@@ -11,21 +11,21 @@ mode 0600 that is created on first use.
 from __future__ import annotations
 
 import json
-import os
 import re
-import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from scout_control.errors import ConflictError, SettingsError
-from scout_control.meltano import trusted_files
+from scout_control.installation import key_file
+from scout_control.rules.credential_kinds import IS_RESET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from scout_control.errors import ControlError
 
@@ -34,13 +34,13 @@ IDENTITY, ADDRESS, FIELDS = "for", "at", "fields"
 NOT_BOUND = "is not bound to an owner"
 IDENTITY_DIFFERS = "was stored for something else"
 ADDRESS_DIFFERS = "was stored for another address, which has changed since"
-IS_RESET = "was deleted, because no encryption key decrypted it"
 RESET = "reset"
 """The only field of what replaces a secret that no key decrypts."""
 HOW_TO_CREATE_A_KEY = (
     "Create one, once, with: scout keys generate --out FILE; keep the file safe, and set its "
     "content in every process."
 )
+PUT_BACK = "Put its content back, from wherever it was moved to or from a backup."
 ADD_THE_KEY = "Add the key that it was encrypted with after the present one."
 IF_LOST = "If that key is lost, store the secret again:"
 SEE_DOCTOR = "See which, and what to do: scout doctor"
@@ -117,9 +117,12 @@ class Keyring:
 
     def __init__(self, keys: list[str], file: Path | None = None) -> None:
         self._file = file
-        self._fernets = [_fernet(key) for key in keys]
-        if not self._fernets:
-            raise SettingsError("SCOUT_ENCRYPTION_KEYS is not set.", HOW_TO_CREATE_A_KEY)
+        self._fernets = {key: _fernet(key) for key in keys}
+        if self._fernets:
+            return
+        if file is not None:
+            raise SettingsError(f"The file of the encryption keys is empty: {file}.", PUT_BACK)
+        raise SettingsError("SCOUT_ENCRYPTION_KEYS is not set.", HOW_TO_CREATE_A_KEY)
 
     @classmethod
     def of(cls, keys: str | None, file: Path | None = None) -> Keyring:
@@ -135,8 +138,8 @@ class Keyring:
         if file is None:
             return cls([])
         if not file.exists():
-            _create(file)
-        return cls(_read(file), file)
+            key_file.create(file, generate())
+        return cls(key_file.read(file), file)
 
     def encrypt(self, fields: Mapping[str, Any], context: EncryptionContext | None = None) -> bytes:
         """Return the ciphertext of named secrets.
@@ -170,8 +173,14 @@ class Keyring:
         return dict(sealed.fields)
 
     def seal(self, sealed: Sealed) -> bytes:
-        """Return the ciphertext of secrets with their binding."""
-        return self._fernets[0].encrypt(json.dumps(sealed.document).encode())
+        """Return the ciphertext of secrets with their binding.
+
+        The key file decides about the primary key: one that was removed from it since this process
+        started must not encrypt anything any longer.
+        """
+        with suppress(SettingsError):  # a token that its source has rotated must be stored anyhow
+            self._reload()
+        return self._primary.encrypt(json.dumps(sealed.document).encode())
 
     def open(self, ciphertext: bytes, context: EncryptionContext | None = None) -> Sealed:
         """Return the content of a ciphertext whatever its binding: to re-encrypt it, not to use it.
@@ -186,7 +195,7 @@ class Keyring:
         content = self._decrypt(ciphertext)
         if content is None and self._file is not None:
             # Another process may have rotated the key file since it was read.
-            self._fernets = [_fernet(key) for key in _read(self._file)]
+            self._reload()
             content = self._decrypt(ciphertext)
         if content is None:
             raise undecryptable(context.subject, context.command) if context else undecryptable()
@@ -206,7 +215,7 @@ class Keyring:
     def is_primary(self, ciphertext: bytes) -> bool:
         """Return whether a ciphertext is encrypted with the primary key."""
         try:
-            self._fernets[0].decrypt(ciphertext)
+            self._primary.decrypt(ciphertext)
         except InvalidToken:
             return False
         return True
@@ -215,9 +224,23 @@ class Keyring:
         """Return a ciphertext re-encrypted with the primary key, or None if it already is."""
         return None if self.is_primary(ciphertext) else self.seal(self.open(ciphertext))
 
+    @property
+    def _primary(self) -> Fernet:
+        return next(iter(self._fernets.values()))
+
+    def _reload(self) -> None:
+        """Read the key file again; keys that it no longer has still decrypt in this process.
+
+        Raises:
+            SettingsError: The file is missing, empty or damaged, or others may read it.
+        """
+        if self._file is not None:
+            current = Keyring(key_file.read(self._file), self._file)
+            self._fernets = {**current._fernets, **self._fernets}
+
     def _decrypt(self, ciphertext: bytes) -> bytes | None:
         try:
-            return MultiFernet(self._fernets).decrypt(ciphertext)
+            return MultiFernet(list(self._fernets.values())).decrypt(ciphertext)
         except InvalidToken:
             return None
 
@@ -264,7 +287,7 @@ def create_file(file: Path) -> None:
         ConflictError: The file exists: its key may have encrypted something.
     """
     try:
-        _write_new(file, [generate()])
+        key_file.write_new(file, [generate()])
     except FileExistsError:
         raise ConflictError(
             f"{file} already exists, and was not changed: secrets may be encrypted with its key.",
@@ -274,14 +297,14 @@ def create_file(file: Path) -> None:
 
 def add_primary_key(file: Path) -> None:
     """Generate a new primary key; the former keys still decrypt what they encrypted."""
-    if not file.exists():
-        _create(file)
-    _write(file, [generate(), *_read(file)])
+    key_file.replace(file, [generate(), *key_file.read(file)])
 
 
-def remove_old_keys(file: Path) -> None:
-    """Keep only the primary key."""
-    _write(file, _read(file)[:1])
+def remove_old_keys(file: Path) -> int:
+    """Keep only the primary key; return how many were removed."""
+    primary, *older = key_file.read(file)
+    key_file.replace(file, [primary])
+    return len(older)
 
 
 def _fernet(key: str) -> Fernet:
@@ -289,47 +312,3 @@ def _fernet(key: str) -> Fernet:
         return Fernet(key)
     except ValueError:
         raise SettingsError("An encryption key is not a Fernet key.", HOW_TO_CREATE_A_KEY) from None
-
-
-def _create(file: Path) -> None:
-    trusted_files.private_folder(file.parent)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    _write_new(draft, [generate()])
-    try:
-        # A link fails if the file exists, where a rename would replace the key of a process that
-        # was faster, and may have encrypted something with it already.
-        os.link(draft, file)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-
-
-def _write(file: Path, keys: list[str]) -> None:
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    _write_new(draft, keys)
-    draft.replace(file)
-
-
-def _write_new(path: Path, keys: list[str]) -> None:
-    # The mode is set on creation, so that no other account can open the file before a chmod.
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write("\n".join(keys) + "\n")
-        stream.flush()
-        os.fsync(descriptor)
-
-
-def _read(file: Path) -> list[str]:
-    try:
-        mode = stat.S_IMODE(file.stat().st_mode)
-        if mode & 0o077:
-            raise SettingsError(
-                f"Other accounts may read the encryption keys in {file}.", f"Run: chmod 600 {file}"
-            )
-        return file.read_text().split()
-    except OSError as error:
-        raise SettingsError(
-            f"The encryption keys in {file} cannot be read: {error.strerror}.",
-            "Let this account read the file, or set SCOUT_ENCRYPTION_KEYS.",
-        ) from None

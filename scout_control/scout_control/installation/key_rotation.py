@@ -1,23 +1,33 @@
-"""Re-encrypts all stored secrets: with a new primary key, or bound to an encryption context.
+"""Re-encrypts all stored secrets: with the primary key, or bound to an encryption context.
 
-Rotation needs no downtime. Older versions stored secrets without a context; ``scout init`` binds
-them once, in the transaction of the upgrade.
+Rotation needs no downtime. A key file gets a new primary key only if its first key has encrypted
+everything already: one that a person has put first must be the one that encrypts afterwards. Older
+versions stored secrets without a context; ``scout init`` binds them once, in the transaction of the
+upgrade.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
-from scout_control.installation import encryption, stored_secrets
+from scout_control.errors import ConflictError
+from scout_control.installation import encryption, key_file, stored_secrets
+from scout_control.rules.wording import counted
 from scout_control.store import audit, models
+from scout_control.store.locks import exclusive
 from scout_control.store.models import Credential, Dataset, ServiceLogin, Source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
     from sqlalchemy import Connection
 
+    from scout_control.installation.encryption import Keyring
     from scout_control.installation.installation import Installation
 
 log = logging.getLogger(__name__)
@@ -30,14 +40,76 @@ CIPHERTEXTS: tuple[tuple[Any, Any], ...] = (
     (Dataset.id, Dataset.hash_key),
     (Dataset.id, Dataset.reader_login),
 )
-REPLACEABLE = (Dataset.reader_login,)
+REPLACEABLE = (ServiceLogin.secrets, Dataset.reader_login)
 """What no key decrypts is made again when it is next needed, and is left as it is until then."""
+LOCK_NAME, LOCK_TIMEOUT_SECONDS = "scout keys rotate", 300
 
 
-def rotate(installation: Installation, *, forget_old: bool = False) -> int:
-    """Re-encrypt all secrets with the primary key; return how many were changed.
+@dataclass(frozen=True, kw_only=True)
+class RotationPlan:
+    """What a rotation is going to do with the keys."""
 
-    With a key file, a new primary key is generated first.
+    file: Path | None
+    """The key file; None if the keys are in SCOUT_ENCRYPTION_KEYS, which only people change."""
+    adds_key: bool
+    """Whether the file gets a new primary key, because everything has the present one already."""
+    older_keys: int
+    """How many keys of the file are no longer needed afterwards."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """What a rotation has done."""
+
+    changed: int
+    """How many secrets were re-encrypted."""
+    file: Path | None
+    added_key: bool
+    removed_keys: int
+
+
+def plan(installation: Installation) -> RotationPlan:
+    """Return what a rotation would do; changes nothing.
+
+    Raises:
+        SettingsError: No configured key decrypts some of the secrets.
+    """
+    settings = installation.settings
+    file = None if settings.encryption_keys else settings.key_file
+    if file is not None:
+        installation.forget_keyring()  # it may have been changed since it was read
+    with installation.store.begin() as session:
+        lost = stored_secrets.find_loss(installation, session.connection())
+        found = stored_secrets.find(installation, session.connection())
+        ciphertexts = [secret.ciphertext for secret in found]
+    if lost:
+        raise stored_secrets.loss_error(installation, lost)
+    if file is None:
+        return RotationPlan(file=None, adds_key=False, older_keys=0)
+    number = len(key_file.read(file))
+    adds_key = needs_new_key(installation.keyring, ciphertexts, number)
+    return RotationPlan(file=file, adds_key=adds_key, older_keys=number if adds_key else number - 1)
+
+
+def needs_new_key(keyring: Keyring, ciphertexts: Sequence[bytes], number: int) -> bool:
+    """Return whether a rotation must add a key: the primary one is in use, and no older one is.
+
+    Of several keys that have encrypted nothing yet, the first one is as good as a new one.
+    """
+    if has_older(keyring, ciphertexts):
+        return False
+    return number == 1 or any(map(keyring.is_primary, ciphertexts))
+
+
+def has_older(keyring: Keyring, ciphertexts: Iterable[bytes]) -> bool:
+    """Return whether a key other than the primary one has encrypted any of these."""
+    return any(keyring.opens(each) and not keyring.is_primary(each) for each in ciphertexts)
+
+
+def rotate(installation: Installation, *, forget_old: bool = False) -> Rotation:
+    """Re-encrypt all secrets with the primary key.
+
+    A key file whose first key has encrypted everything already gets a new primary key first.
 
     Args:
         installation: The installation.
@@ -45,26 +117,46 @@ def rotate(installation: Installation, *, forget_old: bool = False) -> int:
 
     Raises:
         SettingsError: No configured key decrypts some of them; nothing was changed.
+        ConflictError: Another process still encrypts with an older key; none was removed.
     """
+    # Alone: of two processes that add a key at once, one would overwrite the key of the other.
+    with exclusive(installation.store, LOCK_NAME, LOCK_TIMEOUT_SECONDS):
+        planned = plan(installation)
+        if planned.file is not None and planned.adds_key:
+            encryption.add_primary_key(planned.file)
+            installation.forget_keyring()
+        changed = 0
+        # A secret that another process changed in between is skipped, hence further rounds.
+        while count := sum(_rotate(installation, key, column) for key, column in CIPHERTEXTS):
+            changed += count
+        added = planned.adds_key
+        with installation.store.begin() as session:
+            details = {"secrets": changed, "added_key": added, "forget_old": forget_old}
+            audit.record(session, "rotated", "keys", "all", **details)
+        removed = 0
+        if forget_old and planned.file is not None:
+            removed = _remove_old_keys(installation, planned.file, was_added=added)
+    return Rotation(changed=changed, file=planned.file, added_key=added, removed_keys=removed)
+
+
+def _remove_old_keys(installation: Installation, file: Path, *, was_added: bool) -> int:
     with installation.store.begin() as session:
-        lost = stored_secrets.find_loss(installation, session.connection())
-    if lost:
-        raise stored_secrets.loss_error(installation, lost)
-    key_file = None if installation.settings.encryption_keys else installation.settings.key_file
-    if key_file is not None:
-        encryption.add_primary_key(key_file)
-        installation.forget_keyring()
-    changed = 0
-    # A secret that another process changed in between is skipped, hence further rounds.
-    while count := sum(_rotate(installation, key, column) for key, column in CIPHERTEXTS):
-        changed += count
-    with installation.store.begin() as session:
-        details = {"secrets": changed, "forget_old": forget_old}
-        audit.record(session, "rotated", "keys", "all", **details)
-    if forget_old and key_file is not None:
-        encryption.remove_old_keys(key_file)
-        installation.forget_keyring()
-    return changed
+        found = stored_secrets.find(installation, session.connection())
+        needed = [
+            secret.context.subject
+            for secret in found
+            if has_older(installation.keyring, [secret.ciphertext])
+        ]
+    if needed:
+        raise ConflictError(
+            f"{counted(len(needed), 'secret')} got encrypted with an older key meanwhile: "
+            f"{'; '.join(needed)}. No key was removed from {file}"
+            f"{', which has a new key' if was_added else ''}.",
+            "Restart all workers, then repeat: scout keys rotate --forget-old",
+        )
+    removed = encryption.remove_old_keys(file)
+    installation.forget_keyring()
+    return removed
 
 
 def bind_all(installation: Installation, connection: Connection) -> None:

@@ -15,19 +15,21 @@ from sqlalchemy import Connection, TableClause, literal_column, select, update
 from sqlalchemy import column as named_column
 from sqlalchemy import table as named_table
 
-from scout_control.errors import NotFoundError, SettingsError
+from scout_control.errors import KeysUnusableError, NotFoundError, SettingsError
 from scout_control.installation import encryption, secret_context
-from scout_control.installation.encryption import IS_RESET, RESET, EncryptionContext
+from scout_control.installation.encryption import RESET, EncryptionContext
 from scout_control.meltano.project import SourceType
+from scout_control.rules.credential_kinds import CREDENTIAL_WAS_RESET
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, ciphertexts, datasets
 from scout_control.store.models import SCHEMA, Dataset, ProjectSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy.orm import Session
 
+    from scout_control.installation.encryption import Keyring
     from scout_control.installation.installation import Installation
 
 ALL_COLUMNS: Any = literal_column("*")
@@ -79,6 +81,39 @@ def find(installation: Installation, connection: Connection) -> Iterator[StoredS
             )
 
 
+def check_keys(installation: Installation) -> None:
+    """Check that there is a key, and that it decrypts at least one of the stored secrets.
+
+    Otherwise every run would fail for the same reason. A single secret that no key decrypts fails
+    the runs that need it, and ``scout doctor`` names it.
+
+    Raises:
+        KeysUnusableError: There is no key, or none decrypts anything.
+    """
+    try:
+        keyring, settings = installation.keyring, installation.settings
+        with installation.store.begin() as session:
+            if fits(keyring, ciphertexts.read(session.connection())):
+                return
+            lost = undecryptable(installation, session.connection())
+        file = None if settings.encryption_keys else settings.key_file
+        if file is not None and not file.exists():
+            raise encryption.missing_file(file)
+        raise loss_error(installation, lost)
+    except SettingsError as error:
+        raise KeysUnusableError(error.cause, error.remedy) from None
+
+
+def fits(keyring: Keyring, secrets: Iterable[bytes]) -> bool:
+    """Return whether a key decrypts one of these secrets, or there are none."""
+    has_any = False
+    for secret in secrets:
+        has_any = True
+        if keyring.opens(secret):
+            return True
+    return not has_any
+
+
 def find_loss(installation: Installation, connection: Connection) -> list[StoredSecret]:
     """Return the secrets that no configured key decrypts, if any of them cannot be made again.
 
@@ -119,15 +154,18 @@ def reset(installation: Installation, session: Session, secrets: Sequence[Stored
     for secret in secrets:
         mark = installation.keyring.seal(encryption.Sealed(fields={RESET: True}))
         is_credential = secret.table == CREDENTIALS
-        reason = f"The credential {IS_RESET}."
-        columns = {"is_valid": False, "last_error": reason} if is_credential else {}
+        columns = {"is_valid": False, "last_error": CREDENTIAL_WAS_RESET} if is_credential else {}
         # Nothing is hashed under the key of a dataset without data: its next run makes a new one.
         is_unused = secret.table == DATASETS and not has_data(secret.row)
         # Where the column is null, `scout url` makes a new password.
         is_made_again = is_unused or secret.column == READER_LOGIN
         secret.replace(connection, None if is_made_again else mark, **columns)
         if is_credential:
-            _unschedule(session, secret.row, reason)
+            _unschedule(
+                session,
+                secret.row,
+                f"{CREDENTIAL_WAS_RESET} Store it again: {secret.context.command}",
+            )
         kind = secret.table.removesuffix("s")
         details = {"what": secret.context.subject, "secrets": audit.CHANGED}
         audit.record(session, "reset", kind, secret.row.id, **details)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scout_control.meltano.plugin_messages import PluginMessages
-from scout_control.meltano.reports import Report, parse_event, report_of
+from scout_control.meltano.reports import Report, is_only_progress, parse_event, report_of
 from scout_control.rules.json_values import to_storable_text
 from scout_control.rules.statuses import Phase
 
@@ -86,7 +86,7 @@ class RunLog:
             self._read_error(event)
         elif str(event.get("name")).startswith("dbt"):
             self._read_dbt_line(to_storable_text(str(event.get("event"))))
-        elif event.get("stdio") == "stderr":
+        elif event.get("stdio") == "stderr" and not is_only_progress(event):
             name = self._plugin(event) or "unknown"
             messages = self.plugin_messages.setdefault(name, PluginMessages())
             messages.read(to_storable_text(str(event.get("event"))))
@@ -147,7 +147,8 @@ class RunLog:
     def _phase(self, event: dict[str, Any]) -> Phase | None:
         """Return the phase that begins.
 
-        A tap without metrics is visible only through the states that the loader saves.
+        The launcher of the loader announces it; Meltano, which may run without launchers, is
+        otherwise heard of with the first line of a plugin, or the first state that is saved.
         """
         before = self.phase
         if event.get("block_type") == LOADING_BLOCK and event.get("success"):

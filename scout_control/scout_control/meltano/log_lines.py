@@ -11,6 +11,8 @@ from scout_control.meltano.reports import is_only_progress, parse_event
 MAX_CHARACTERS = 2_000
 DBT_TIME = re.compile(r"^\d\d:\d\d:\d\d(?:  |$)")
 MELTANO = "meltano"
+MELTANO_HELP = "Need help fixing this problem? Visit https://melta"
+"""Meltano ends each failure with this; what to do is in the message of the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,8 @@ def readable(line: str) -> LogLine | None:
     """Return a line of Meltano's output as it is kept; None for counts and empty lines."""
     line = line.rstrip("\n")
     event = parse_event(line)
+    if MELTANO_HELP in line:
+        return None
     if event is None:
         return LogLine(level="info", source=MELTANO, text=_shortened(line)) if line else None
     if is_only_progress(event):

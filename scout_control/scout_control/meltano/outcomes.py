@@ -21,6 +21,7 @@ from scout_control.errors import (
     SettingsError,
 )
 from scout_control.meltano.log import EXTRACTOR, LOADER
+from scout_control.meltano.reports import OWN_PLUGINS
 from scout_control.rules import failure_reasons
 from scout_control.rules.quotation import quoted
 
@@ -37,8 +38,6 @@ KINDS: dict[int, type[ControlError]] = {
     77: CredentialRefusedError,
 }
 KEPT = "Committed rows are kept."
-OWN_PLUGINS = frozenset({"tap-commcare", "tap-commcare-connect", "target-scout-postgres"})
-"""Plugins whose messages quote no value of a record, and end with what to do."""
 NOT_STARTED = re.compile(r"Executable '[^']*' could not be started: .*")  # by plugin_launcher
 # What our taps print when they run alone, where no one knows the exact command.
 RECONNECT_ALONE = re.compile(r" ?A person must reconnect(?: \(with scout: [^)]*\))?\.")

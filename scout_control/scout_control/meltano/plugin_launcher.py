@@ -38,6 +38,9 @@ def main() -> None:
     program = launch["program"]
     environment = _environment(launch, home)
     arguments = _arguments(sys.argv[1:], launch["config"], home)
+    if announcement := launch["announcement"]:
+        sys.stderr.write(f"{announcement}\n")
+        sys.stderr.flush()
     try:
         parent_death.isolate_process()  # from Meltano; Meltano is isolated from control already
         os.execvpe(program, [program, *arguments], environment)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from scout_control.rules.statuses import Phase
 
 MELTANO = Path(__file__).with_name("programs") / "meltano"
+RESUMES = "Run again: it resumes from the last saved state."
 LAUNCHER = executables.PROGRAMS / "scout-plugin"
 
 
@@ -89,16 +90,21 @@ class ProcessResult:
     """Whether it was stopped from here."""
     quoting: Quoting = NOTHING_SECRET
     """How messages of its plugins are quoted."""
+    time_limit_seconds: float | None = None
+    """After how long it was stopped, if that took too long."""
 
     @property
     def error(self) -> ControlError | None:
         """Return the error that exit code and log describe; None after success."""
         if self.returncode == 0:
             return None
-        if self.is_interrupted:
+        if self.time_limit_seconds is not None:
+            limit = self.time_limit_seconds
             return RunInterruptedError(
-                "The run was stopped.", "Run again: it resumes from the last saved state."
+                f"The run was stopped at its time limit, after {limit:.0f} s.", RESUMES
             )
+        if self.is_interrupted:
+            return RunInterruptedError("The run was stopped.", RESUMES)
         if self.log.transform_error:
             return transform_failure(self.log)
         return failure(self.log, self.returncode, self.quoting)
@@ -115,6 +121,7 @@ class MeltanoProcess:
         self._pipeline = pipeline
         self._log = RunLog(plugins=dict(zip((EXTRACTOR, LOADER), pipeline.blocks, strict=False)))
         self._is_interrupted = False
+        self._is_late = False
 
     @contextmanager
     def started(self) -> Iterator[MeltanoProcess]:
@@ -141,7 +148,7 @@ class MeltanoProcess:
         on_line: Callable[[str], None] = lambda _: None,
     ) -> ProcessResult:
         """Read its output until it ends; it is stopped after ``timeout_seconds``."""
-        watchdog = threading.Timer(timeout_seconds, self.stop) if timeout_seconds else None
+        watchdog = threading.Timer(timeout_seconds, self._stop_late) if timeout_seconds else None
         if watchdog:
             watchdog.start()
         try:
@@ -162,7 +169,12 @@ class MeltanoProcess:
             log=self._log,
             is_interrupted=self._is_interrupted,
             quoting=self._pipeline.quoting,
+            time_limit_seconds=timeout_seconds if self._is_late else None,
         )
+
+    def _stop_late(self) -> None:
+        self._is_late = True
+        self.stop()
 
     def stop(self) -> None:
         """Send SIGTERM, which Meltano passes on to its plugins; then kill what is left of them.

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 COUNT, TOTAL = "record_count", "record_total"
 COMMITTED, WAITING, METRIC = "committed_rows", "waiting", "metric_info"
+LOADER_STARTS = "The loader starts."
+"""What its launcher writes: discovery is over, whatever the plugins log later."""
+NOTICE, RULES = "notice", "column_rules"
 MAX_REASON_CHARACTERS = 200
+MAX_NOTICE_CHARACTERS = 500
+OWN_PLUGINS = frozenset({"tap-commcare", "tap-commcare-connect", "target-scout-postgres"})
+"""Plugins whose messages quote no value of a record, and end with what to do."""
 # Such as "Backing off request(...) for 1.6s" of the library backoff, and "Retrying in 5 seconds".
 WAIT_OF_OTHERS = re.compile(
     r"\b(?:back(?:ing|ed)?[ -]?off|wait(?:ing)?|sleep(?:ing)?|retry(?:ing)?|retries)\b.{0,200}?"
@@ -72,7 +78,22 @@ class WaitEnded:
     """What was waited for without a known end is over."""
 
 
-Report = StreamProgress | Committed | ModelEnded | Wait | WaitEnded
+@dataclass(frozen=True)
+class Notice:
+    """A plugin of this project warns of something that people should see without the log."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RuleOutcomes:
+    """Which rules for columns matched something in what came, and which did not."""
+
+    matched: Mapping[str, bool]
+    """By rule, as STREAM.PATH; a rule of a stream without records is missing."""
+
+
+Report = StreamProgress | Committed | ModelEnded | Wait | WaitEnded | Notice | RuleOutcomes
 
 
 def parse_event(line: str) -> dict[str, Any] | None:
@@ -96,21 +117,29 @@ def report_of(event: Mapping[str, Any], totals: dict[str, dict[str, int]]) -> Re
     name = str(event.get("string_id") or event.get("name") or "tap-")
     if WAITING in event:
         return _wait(event[WAITING])
+    if name in OWN_PLUGINS and (finding := _finding(event)):
+        return finding
     if name.startswith("target-"):
         return _committed(event.get(COMMITTED))
     if name.startswith("dbt"):
-        found = NODE_ENDED.search(str(event.get("event")))
-        return ModelEnded(int(found["total"])) if found else None
+        return _model_ended(event)
     if not name.startswith("tap-"):
         return None
-    if METRIC in event:
-        return _stream_progress(event[METRIC], totals)
-    return _wait_of_others(str(event.get("event")))
+    is_metric = METRIC in event
+    return _stream_progress(event[METRIC], totals) if is_metric else _wait_of_others(event)
 
 
 def is_only_progress(event: Mapping[str, Any]) -> bool:
     """Return whether an event has nothing to tell but counts, which are shown as progress."""
-    return METRIC in event or COMMITTED in event
+    return METRIC in event or COMMITTED in event or event.get("event") == LOADER_STARTS
+
+
+def _finding(event: Mapping[str, Any]) -> Notice | RuleOutcomes | None:
+    """Return what an event of our plugins tells of the data; it holds names only."""
+    if event.get(NOTICE) is True:
+        text = to_storable_text(" ".join(str(event.get("event")).split()))
+        return Notice(text[:MAX_NOTICE_CHARACTERS])
+    return _rule_outcomes(event.get(RULES))
 
 
 def _committed(value: object) -> Committed | None:
@@ -118,6 +147,25 @@ def _committed(value: object) -> Committed | None:
         return None
     rows = {to_storable_text(str(name)): rows for name, rows in value.items() if _is_count(rows)}
     return Committed(rows) if rows else None
+
+
+def _rule_outcomes(value: object) -> RuleOutcomes | None:
+    if not isinstance(value, dict):
+        return None
+    lists = {"unmatched": value.get("unmatched"), "matched": value.get("matched")}
+    return RuleOutcomes(
+        {
+            to_storable_text(name): outcome == "matched"
+            for outcome, names in lists.items()
+            for name in (names if isinstance(names, list) else ())
+            if isinstance(name, str)
+        }
+    )
+
+
+def _model_ended(event: Mapping[str, Any]) -> ModelEnded | None:
+    found = NODE_ENDED.search(str(event.get("event")))
+    return ModelEnded(int(found["total"])) if found else None
 
 
 def _wait(value: object) -> Wait | WaitEnded | None:
@@ -134,7 +182,8 @@ def _wait(value: object) -> Wait | WaitEnded | None:
     )
 
 
-def _wait_of_others(text: str) -> Wait | None:
+def _wait_of_others(event: Mapping[str, Any]) -> Wait | None:
+    text = str(event.get("event"))
     found = WAIT_OF_OTHERS.search(text)
     if found is None:
         return None

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from scout_control.rules.suggestions import advice
+from scout_control.rules.suggestions import advice, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 EXCLUDE, HASH = NAMES = ("exclude_columns", "hash_columns")
+RESULT = "column_rules"
+"""Where the result of a run keeps which rules have matched something."""
+SO_FAR = "column_rules_so_far"
+"""The same for the attempts at a run that has not ended: what they did not read is unknown."""
+MAX_NAMED = 10
+UNMATCHED_REMEDY = "What they were to protect may have arrived: check their spelling."
 WILDCARDS = re.compile(r"[*?]")
 
 Rules = dict[str, list[str]]
@@ -53,6 +60,104 @@ def united(*settings: Mapping[str, Any]) -> dict[str, Rules]:
         }
         for name in NAMES
     }
+
+
+Path = tuple[str, str, str]
+"""A stream, its column, and what the path of a rule names first in the column."""
+
+
+def inner_paths(known: Mapping[str, bool], *settings: Mapping[str, Any]) -> list[Path]:
+    """Return the rules that lead into a column, as far as their names have no wildcards.
+
+    Args:
+        known: Which rules have matched something, and so are no mistakes; what they exclude is in
+            no row.
+        *settings: Settings with rules.
+    """
+    parted = [
+        (stream, path.split("."))
+        for rules in united(*settings).values()
+        for stream, paths in rules.items()
+        for path in paths
+        if "." in path and not known.get(f"{stream}.{path}")
+    ]
+    found = {(stream, parts[0], parts[1]) for stream, parts in parted}
+    return sorted(each for each in found if not WILDCARDS.search("".join(each)))
+
+
+def unseen(paths: Iterable[Path], keys: Mapping[tuple[str, str], set[str]]) -> list[str]:
+    """Return what to tell of paths whose names are not among those of the loaded rows.
+
+    Args:
+        paths: Those of rules.
+        keys: By stream and column, the names that its rows have; empty if unknown.
+    """
+    found = []
+    for stream, column, name in paths:
+        seen = keys.get((stream, column), set())
+        if seen and name not in seen:
+            meant = did_you_mean([name], seen)
+            said = f"No row that is loaded has {stream}.{column}.{name}."
+            found.append(f"{said} {meant}" if meant else said)
+    return found
+
+
+def names(*settings: Mapping[str, Any]) -> set[str]:
+    """Return all rules in settings, as STREAM.PATH."""
+    return {
+        f"{stream}.{path}"
+        for rules in united(*settings).values()
+        for stream, paths in rules.items()
+        for path in paths
+    }
+
+
+def known(
+    settings: Sequence[Mapping[str, Any]], streams: Iterable[str], *found: Mapping[str, bool]
+) -> dict[str, bool]:
+    """Return which of the present rules have matched something in any of several reads.
+
+    Args:
+        settings: Settings with rules.
+        streams: The names of all streams of the source; empty if unknown.
+        *found: By rule, whether it matched something; without a rule of which nothing is known.
+    """
+    every = merged(_without_stream(settings, list(streams)), *found)
+    present = names(*settings)
+    return {name: is_matched for name, is_matched in every.items() if name in present}
+
+
+def merged(*found: Mapping[str, bool]) -> dict[str, bool]:
+    """Return which rules have matched something in any of several reads."""
+    every = {name for each in found for name in each}
+    return {name: any(each.get(name) for each in found) for name in sorted(every)}
+
+
+def _without_stream(
+    settings: Sequence[Mapping[str, Any]], streams: Sequence[str]
+) -> dict[str, bool]:
+    """Return the rules for streams that the source lacks: they match nothing."""
+    return {
+        f"{stream}.{path}": False
+        for rules in united(*settings).values()
+        for stream, paths in rules.items()
+        if streams and not any(_is_meant(stream, each) for each in streams)
+        for path in paths
+    }
+
+
+def _is_meant(pattern: str, stream: str) -> bool:
+    return fnmatchcase(stream, pattern.replace("[", "[[]"))
+
+
+def unmatched_text(rules: Mapping[str, bool]) -> str | None:
+    """Return what to tell of rules that matched nothing; None if all did."""
+    names = sorted(name for name, is_matched in rules.items() if not is_matched)
+    if not names:
+        return None
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    named = ", ".join(names[:MAX_NAMED])
+    return f"exclude/hash rules matched nothing: {named}{more}. {UNMATCHED_REMEDY}"
 
 
 def pop_loader_settings(source: dict[str, Any], link: dict[str, Any]) -> dict[str, str]:

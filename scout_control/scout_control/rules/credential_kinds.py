@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+IS_RESET = "was deleted, because no encryption key decrypted it"
+"""Completes a sentence about a secret."""
+CREDENTIAL_WAS_RESET = f"The credential {IS_RESET}."
+"""The last error of a credential whose loss a person has confirmed."""
 OAUTH = "oauth2"
 ANY_SETTINGS = "settings"
 NO_CREDENTIAL = "none"

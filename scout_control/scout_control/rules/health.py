@@ -30,6 +30,7 @@ class Condition(StrEnum):
 
     FAILED = "failed"
     ATTENTION = "attention"
+    UNLINKED = "unlinked"
     NEVER_LOADED = "never loaded"
     QUEUED = "queued"
     PAUSED = "paused"
@@ -69,14 +70,25 @@ class Facts:
     """Whether that run is ``running``, but its worker does not execute it any longer."""
     transform_error: str | None = None
     """Of the last run that ended."""
-    needs_reconnect: bool = False
-    """Whether the credential that it is read with was refused."""
+    refusal: str | None = None
+    """Why the credential that it is read with cannot be used, and what to do."""
+    is_reset: bool = False
+    """Whether that is because the credential was deleted, which the last run did not know."""
+    is_linked: bool = True
+    """Whether its project still uses its source."""
+    remains: str | None = None
+    """Of a dataset that is not linked: until when its data is kept, and what to do."""
+    unmatched_rules: str | None = None
+    """What to tell of rules for columns that matched nothing."""
     has_worker: bool = True
     """Whether any worker of the installation is alive."""
 
 
 def assess(facts: Facts, now: datetime) -> tuple[Condition, str | None]:
     """Return what a dataset is or does, and why it is not fine."""
+    if not facts.is_linked and facts.run_status != RunStatus.RUNNING:
+        # First: whatever kept it from being read does not matter any longer.
+        return Condition.UNLINKED, facts.remains
     if facts.status == DatasetStatus.EXPIRED and not facts.run_status:
         return Condition.FINE, None
     failure, trouble = _failure(facts), _run_trouble(facts, now) or _last_trouble(facts)
@@ -113,11 +125,9 @@ def _lacks_worker(facts: Facts, now: datetime) -> bool:
 
 def _failure(facts: Facts) -> str | None:
     """Return why a dataset cannot be loaded."""
-    if facts.status == DatasetStatus.ERROR:
+    if facts.status == DatasetStatus.ERROR and not facts.is_reset:
         return facts.sync_error or FAILED_BEFORE
-    if facts.needs_reconnect:
-        return "Its credential was refused: a person must reconnect."
-    return None
+    return facts.refusal
 
 
 def _last_trouble(facts: Facts) -> str | None:
@@ -126,7 +136,9 @@ def _last_trouble(facts: Facts) -> str | None:
         return None
     if facts.sync_error:
         return facts.sync_error
-    return f"dbt failed: {facts.transform_error}" if facts.transform_error else None
+    if facts.transform_error:
+        return f"dbt failed: {facts.transform_error}"
+    return facts.unmatched_rules
 
 
 def _run_trouble(facts: Facts, now: datetime) -> str | None:

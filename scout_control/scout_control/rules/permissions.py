@@ -138,7 +138,7 @@ def _rows_of_projects() -> None:
     _row(projects, _INSTALLATION, _WRITE, "projects.create", "projects.add")
     _row(projects, {_P: _OPERATORS}, _WRITE, "projects.remove")
     _row(links, _PROJECT, _READ, "links.list", "links.show", "links.unlinked", "sources.links")
-    _row(links, _PROJECT, _READ, "links.earlier_rows")
+    _row(links, _PROJECT, _READ, "links.earlier_rows", "links.remaining")
     _row(links, _PROJECT_ADMIN, _WRITE, "links.add", "links.update", "links.ensure")
     _row(links, _PROJECT_ADMIN, _WRITE, "links.remove", "sources.link", "sources.unlink")
 
@@ -194,9 +194,16 @@ def _rows_of_the_shell() -> None:
     """These use files or keys of this machine, wait for long, or show a secret to a program."""
     for each in (
         *("init", "plan", "apply", "ensure", "export", "run", "runs.execute", "tick", "work"),
-        *("rotate_keys", "encrypt_credentials", "decrypt_credentials", "close"),
+        *(
+            "rotate_keys",
+            "keys.rotate",
+            "keys.plan_rotation",
+            "encrypt_credentials",
+            "decrypt_credentials",
+            "close",
+        ),
         *("credentials.test", "datasets.reader", "models.generate", "models.document"),
-        *("purges.verify", "sessions.link", "sessions.first_link"),
+        *("purges.verify", "links.unseen_paths", "sessions.link", "sessions.first_link"),
     ):
         _row(each, _SHELL, _FULL, each)
 

@@ -60,6 +60,10 @@ STAGES: Mapping[Phase, Stage] = {
 }
 
 
+STAGE_SECONDS = "phase_seconds"
+"""Where the result of a run keeps the seconds of its stages, of all attempts together."""
+
+
 class DatasetStatus(StrEnum):
     """The status of a dataset."""
 
@@ -119,7 +123,6 @@ CODES: tuple[tuple[type[errors.ControlError], str], ...] = (
     (errors.CredentialRefusedError, "AUTH_TOKEN_EXPIRED"),
     (errors.RunPausedError, "RATE_LIMITED"),
     (errors.SettingsError, "VALIDATION_ERROR"),
-    (errors.QueryError, "VALIDATION_ERROR"),
     (errors.ConflictError, "CONFLICT"),
     (errors.BusyError, "RATE_LIMITED"),
     (errors.OwnershipError, "CONFLICT"),
@@ -130,6 +133,8 @@ CODES: tuple[tuple[type[errors.ControlError], str], ...] = (
     (errors.NotSignedInError, "AUTH_TOKEN_MISSING"),
     (errors.TooManyAttemptsError, "RATE_LIMITED"),
     (errors.PrivilegeError, "PERMISSION_DENIED"),
+    (errors.QueryTimeoutError, "QUERY_TIMEOUT"),
+    (errors.QueryError, "VALIDATION_ERROR"),
     (errors.DataRefusedError, "VALIDATION_ERROR"),
     (errors.RunInterruptedError, "CANCELLED"),
     (errors.ControlError, "INTERNAL_ERROR"),
@@ -149,6 +154,12 @@ def dataset_predecessors(target: DatasetStatus) -> tuple[DatasetStatus, ...]:
 def code(error: errors.ControlError) -> str:
     """Return the error code of a failure in JSON results."""
     return next(name for kind, name in CODES if isinstance(error, kind))
+
+
+def seconds_together(*attempts: Mapping[str, float]) -> dict[str, float]:
+    """Return the seconds of each stage in several attempts at a run."""
+    stages = dict.fromkeys(stage for each in attempts for stage in each)
+    return {stage: round(sum(each.get(stage, 0) for each in attempts), 1) for stage in stages}
 
 
 def after_cancel(*, has_data: bool) -> DatasetStatus:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SIMILARITY, SLIP = 0.6, 0.8
+MOST_PATHS = 3
 BEGINNING = 3
 """How many letters say what a name begins with."""
 
@@ -42,6 +43,19 @@ def did_you_mean(unknown: Iterable[str], known: Iterable[str]) -> str:
         return f"Did you mean {found[0][1]}?"
     meant = ", ".join(f"{name} instead of {each}" for each, name in found)
     return f"Did you mean {meant}?" if meant else ""
+
+
+def near_paths(path: str, known: Iterable[str]) -> str:
+    """Return a sentence that suggests known paths; empty if none is near.
+
+    Those that are similar as a whole, then those that have a part in common: a project or source.
+    """
+    paths = {each.lower(): each for each in _ordered(known)}
+    path, parts = path.lower(), set(path.lower().split("/"))
+    similar = get_close_matches(path, paths, n=MOST_PATHS, cutoff=SIMILARITY)
+    related = [each for each in paths if parts & set(each.split("/"))]
+    near = list(dict.fromkeys([*similar, *related]))[:MOST_PATHS]
+    return f"Did you mean {' or '.join(paths[each] for each in near)}?" if near else ""
 
 
 def advice(unknown: Iterable[str], known: Iterable[str], choices: str = "It has") -> str:

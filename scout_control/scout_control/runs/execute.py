@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from scout_control.datasets import aliases, reads, row_counts, schemas
 from scout_control.errors import ControlError, NotFoundError, RunFailedError, ServerError
+from scout_control.installation import stored_secrets
 from scout_control.meltano.process import MeltanoProcess
 from scout_control.rules import session_settings, singer_catalog
 from scout_control.rules.expiry import MAX_STORE_OUTAGE
@@ -58,8 +59,10 @@ def execute(installation: Installation, run_id: uuid.UUID, context: RunContext) 
         None when there was nothing to do: no such run, not its time, or its dataset is locked.
 
     Raises:
+        KeysUnusableError: No encryption key fits what is stored; the run waits as before.
         ServerError: The store does not answer.
     """
+    stored_secrets.check_keys(installation)
     with closing(Locks(installation.store)) as locks:
         try:
             run = _claim(installation, run_id, context, locks)
@@ -162,7 +165,8 @@ class Attempt:
         self.log.close()
         wait = REQUEUE_AFTER.get(reason)
         if wait is not None:
-            finish.requeue(self.installation, self.run, self.context.worker, wait, why)
+            found = self._with_progress(RunResult(rows_loaded=self._progress.committed()))
+            finish.requeue(self.installation, self.run, self.context.worker, wait, why, found)
 
     def _execute_phases(self) -> RunResult:
         """Return how the run ended; an error in any phase is an end, too."""
@@ -172,14 +176,14 @@ class Attempt:
             with prepare.prepared(self.installation, self.run) as preparation:
                 known = run_result.started(preparation)
                 result = self._provision_and_load(preparation, known)
-                return replace(result, seconds=self._progress.seconds())
+                return self._with_progress(result)
         except ControlError as error:
-            return replace(known, error=error, seconds=self._progress.seconds())
+            return self._with_progress(replace(known, error=error))
         except OSError as error:  # such as a full disk, or one that became read-only
             where = f" at {error.filename}" if error.filename else ""
             cause = f"This machine could not continue the run: {error.strerror}{where}."
             stopped = ServerError(cause, "Correct the cause; see: scout doctor")
-            return replace(known, error=stopped, seconds=self._progress.seconds())
+            return self._with_progress(replace(known, error=stopped))
         except RunLostError:
             raise
         except BaseException as error:
@@ -194,6 +198,14 @@ class Attempt:
                 self.log.close()
                 finish.finish(self.installation, self.run, self.context.worker, failed)
             raise
+
+    def _with_progress(self, result: RunResult) -> RunResult:
+        return replace(
+            result,
+            seconds=self._progress.seconds(),
+            notices=[self.log.redacted(text) for text in self._progress.notices],
+            column_rules=self._progress.column_rules,
+        )
 
     def _provision_and_load(self, preparation: Preparation, known: RunResult) -> RunResult:
         # Two runs with one rotating credential would each make the other's token invalid.

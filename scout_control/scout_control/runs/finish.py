@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,12 @@ from scout_control.errors import (
     CredentialRefusedError,
 )
 from scout_control.meltano.log import NOT_SELECTED
-from scout_control.rules import schedule
+from scout_control.rules import column_rules, schedule
 from scout_control.rules import statuses as rules
 from scout_control.rules.expiry import MAX_PAUSE, counts_as_use
-from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, Trigger
-from scout_control.runs.run_result import NOT_COUNTED, rows_in_tables
+from scout_control.rules.statuses import STAGE_SECONDS, DatasetStatus, Phase, RunStatus, Trigger
+from scout_control.runs.progress import MAX_NOTICES
+from scout_control.runs.run_result import NOT_COUNTED, RunResult, rows_in_tables
 from scout_control.store import audit, datasets, metadata, queue, runs
 
 if TYPE_CHECKING:
@@ -25,13 +28,11 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
-    from scout_control.runs.run_result import RunResult
     from scout_control.store.models import Dataset, Run
 
 SHORTEST_PAUSE = timedelta(seconds=30)
 WORKED_SECONDS = "worked_seconds"
 """In the ``result`` of a run that has not ended: how long its requeued attempts took together."""
-STAGE_SECONDS = "phase_seconds"
 NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
 
 
@@ -39,6 +40,7 @@ def finish(installation: Installation, run: Run, worker: str, result: RunResult)
     """Write how a run ended, unless it was moved meanwhile; return whether it was written."""
     now = datetime.now(UTC)
     with installation.store.begin() as session:
+        result = replace(result, column_rules=_known_rules(session, run, result))
         if result.status is RunStatus.PAUSED:
             # The dataset stays "syncing": a paused run is live, and owns the next refresh.
             return _pause(session, installation, run, worker, result, now)
@@ -66,12 +68,24 @@ def requeue(
     worker: str,
     wait: timedelta = timedelta(),
     reason: str | None = None,
+    attempted: RunResult | None = None,
 ) -> bool:
-    """Requeue an unfinished run if this worker still holds it; return whether it did."""
+    """Requeue an unfinished run if this worker still holds it; return whether it did.
+
+    Args:
+        installation: The installation.
+        run: The run.
+        worker: This worker.
+        wait: How long it waits before it may start again.
+        reason: Why it waits.
+        attempted: What the attempt that ends has found out.
+    """
     now = datetime.now(UTC)
-    result = add_worked_seconds(run.result, run.updated_at, now)
+    attempted = attempted or RunResult()
+    result = add_worked_seconds(run.result, run.updated_at, now) | _findings(run, attempted)
+    rows = Counter(run.rows_loaded) + Counter(attempted.rows_loaded)
     with installation.store.begin() as session:
-        activity = runs.waiting_activity(reason, now + wait) if reason else {}
+        activity = runs.waiting_activity(reason, now + wait if wait else None) if reason else {}
         is_ours = runs.move(
             session,
             run.id,
@@ -79,6 +93,7 @@ def requeue(
             worker,
             worker=None,
             result=result,
+            rows_loaded=dict(rows),
             activity=activity,
         )
         if is_ours:
@@ -117,6 +132,23 @@ def resume_time(asked: str | None, now: datetime) -> datetime:
     return min(max(moment, now), now + MAX_PAUSE)
 
 
+def _known_rules(session: Session, run: Run, result: RunResult) -> dict[str, bool]:
+    """Return which of the present rules for columns have matched something, in any run so far.
+
+    Only a completed full refresh shows that a rule which matched before matches nothing now: an
+    incremental run may just not have read a record that has the property.
+    """
+    link = run.dataset.project_source
+    settings = (link.source.config, link.sync_config)
+    if not column_rules.names(*settings):
+        return {}
+    is_all = run.is_full_refresh and result.status is RunStatus.COMPLETED
+    before = {} if is_all else runs.column_rules_known(session, run.dataset_id, run.id)
+    earlier = (run.result.get(name, {}) for name in (column_rules.RESULT, column_rules.SO_FAR))
+    found = (*earlier, result.column_rules)
+    return column_rules.known(settings, result.catalog, before, *found)
+
+
 def run_columns(run: Run, result: RunResult) -> dict[str, Any]:
     """Return the columns of a run that has ended or paused, except its status and times."""
     rows = {**run.rows_loaded, **result.rows_loaded}  # the latter count all attempts
@@ -152,11 +184,12 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
         "rows_in_tables": rows_in_tables(result),
     }
     if result.seconds:
-        earlier = run.result.get(STAGE_SECONDS, {})  # of attempts that paused
-        document[STAGE_SECONDS] = {
-            stage: round(spent + earlier.get(stage, 0), 1)
-            for stage, spent in result.seconds.items()
-        }
+        earlier = run.result.get(STAGE_SECONDS, {})  # of attempts that paused or were interrupted
+        document[STAGE_SECONDS] = rules.seconds_together(result.seconds, earlier)
+    if warnings := _warnings(run, result):
+        document["warnings"] = warnings
+    if result.column_rules:
+        document[column_rules.RESULT] = dict(result.column_rules)
     if not result.is_counted:
         document["warning"] = NOT_COUNTED
     if result.transform_error:
@@ -171,6 +204,30 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
             "exit_code": error.exit_code,
         }
     return document
+
+
+def _findings(run: Run, attempted: RunResult) -> dict[str, Any]:
+    """Return what the next attempt at a run must know of this one."""
+    earlier = run.result.get(column_rules.SO_FAR, {})
+    found: dict[str, Any] = {
+        "warnings": _notices(run, attempted),
+        column_rules.SO_FAR: column_rules.merged(earlier, attempted.column_rules),
+        STAGE_SECONDS: rules.seconds_together(attempted.seconds, run.result.get(STAGE_SECONDS, {})),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _warnings(run: Run, result: RunResult) -> list[str]:
+    """Return what people should see of all attempts at a run although they read no log."""
+    unmatched = column_rules.unmatched_text(result.column_rules)
+    notices = _notices(run, result)
+    return [unmatched, *notices] if unmatched else notices
+
+
+def _notices(run: Run, result: RunResult) -> list[str]:
+    outdated = column_rules.unmatched_text(run.result.get(column_rules.RESULT, {}))
+    earlier = (text for text in run.result.get("warnings", ()) if text != outdated)
+    return list(dict.fromkeys([*earlier, *result.notices]))[:MAX_NOTICES]
 
 
 def _stream_document(outcome: str, rows: int) -> dict[str, Any]:

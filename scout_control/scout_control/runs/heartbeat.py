@@ -151,7 +151,9 @@ class Heartbeat:
                 unreachable = timedelta(seconds=time.monotonic() - reached_at)
                 self._loss, is_reached = self._beat(process, unreachable)
             if self._loss:
-                log.warning("run_lost run=%s reason=%s", self._run_id, self._loss.name)
+                # Only a lost store is trouble; who stopped the run is told how it ended.
+                level = logging.WARNING if self._loss is LossReason.UNREACHABLE else logging.INFO
+                log.log(level, "run_lost run=%s reason=%s", self._run_id, self._loss.name)
                 process.stop()
                 return
             if is_reached:

@@ -21,6 +21,7 @@ from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
 from scout_control.rules import column_rules, keyless
 from scout_control.rules.expiry import needs_renewal
 from scout_control.rules.suggestions import did_you_mean
+from scout_control.rules.unlinked import link_command
 from scout_control.store import audit, lookups, metadata
 
 if TYPE_CHECKING:
@@ -116,10 +117,9 @@ def prepared(installation: Installation, run: Run) -> Iterator[Preparation]:
 def unlinked(dataset: Dataset) -> ConflictError:
     """Return the error for a dataset whose source is no longer linked to its project."""
     link = dataset.project_source
-    source, project = quote(link.source.name), quote(link.project_id)
     return ConflictError(
         f"The source of {lookups.path(dataset)} is no longer linked to the project.",
-        f"Link it again: scout links add {source} --project {project}",
+        f"Link it again: {link_command(link.project_id, link.source.name)}",
     )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from scout_control.meltano.reports import (
     Committed,
     ModelEnded,
+    Notice,
+    RuleOutcomes,
     StreamProgress,
     Wait,
     WaitEnded,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from scout_control.meltano.reports import Report
 
+MAX_NOTICES = 20
 MESSAGES = {
     Phase.STARTED: "Preparing {source}",
     Phase.PROVISIONING: "Provisioning the dataset schema",
@@ -52,6 +55,10 @@ class RunProgress:
         self.has_transforms = has_transforms
         self.models: tuple[int, int] | None = None
         """How many of dbt's models and tests have ended, and how many there are."""
+        self.notices: list[str] = []
+        """What people should see although they read no log."""
+        self.column_rules: dict[str, bool] = {}
+        """Which rules for columns have matched something."""
         self._wait: tuple[Wait, float] | None = None
         self._clock = clock
         self._seconds: dict[str, float] = {}
@@ -68,9 +75,12 @@ class RunProgress:
         """Take what the log reported.
 
         Returns:
-            The event to pass on. None for the end of a load that no transform follows: Meltano's
-            log announces a transform phase after every load.
+            The event to pass on. None for what is shown at the end only, and for the end of a load
+            that no transform follows: Meltano's log announces a transform phase after every load.
         """
+        if isinstance(reported, Notice | RuleOutcomes):
+            self._keep(reported)
+            return None
         match reported:
             case Phase():
                 if reported is Phase.TRANSFORMING and not self.has_transforms:
@@ -96,6 +106,11 @@ class RunProgress:
         """Return the seconds spent in each stage so far."""
         stage, spent = str(STAGES[self.phase]), self._clock() - self._entered_at
         return {**self._seconds, stage: self._seconds.get(stage, 0.0) + spent}
+
+    def committed(self) -> dict[str, int]:
+        """Return the rows of each stream that this attempt has committed."""
+        counts = self.snapshot()
+        return {name: each["committed"] for name, each in counts.items() if each["committed"]}
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the counts, which another thread may be changing."""
@@ -126,6 +141,12 @@ class RunProgress:
         if left is not None and left <= 0:
             return None
         return Wait(wait.reason, left, wait.waited_seconds + passed)
+
+    def _keep(self, reported: Notice | RuleOutcomes) -> None:
+        if isinstance(reported, RuleOutcomes):
+            self.column_rules |= reported.matched
+        elif reported.text not in self.notices and len(self.notices) < MAX_NOTICES:
+            self.notices.append(reported.text)
 
     def _counts(self, stream: str) -> dict[str, int | None]:
         return self.streams.setdefault(stream, {"fetched": 0, "total": None, "committed": 0})

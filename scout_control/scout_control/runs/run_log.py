@@ -71,6 +71,10 @@ class RunLogWriter:
         """Remove these secrets from all lines that follow."""
         self._redact = Redactor(secrets)
 
+    def redacted(self, text: str) -> str:
+        """Return a line of one of our programs as it is stored."""
+        return escaped(self._redact(text))
+
     def say(self, text: str) -> None:
         """Write a line of control itself."""
         self._add(LogLine(level="info", source=CONTROL, text=text))

@@ -12,7 +12,7 @@ from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scout_control.datasets.row_counts import Committed
     from scout_control.meltano.process import ProcessResult
@@ -51,6 +51,10 @@ class RunResult:
     pipeline: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Spent in each stage of this attempt."""
+    notices: Sequence[str] = ()
+    """What people should see although they read no log."""
+    column_rules: Mapping[str, bool] = field(default_factory=dict)
+    """Which rules for columns matched something, as far as it is known."""
 
     @property
     def status(self) -> RunStatus:

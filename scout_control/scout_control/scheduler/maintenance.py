@@ -19,6 +19,7 @@ from sqlalchemy import select
 from scout_control.credentials import renewal
 from scout_control.datasets import dataset_drop, reads, schemas
 from scout_control.errors import ControlError
+from scout_control.installation import stored_secrets
 from scout_control.rules import expiry, retention, schedule
 from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, dataset_predecessors
 from scout_control.runs import recovery
@@ -318,7 +319,12 @@ def purge(installation: Installation, now: datetime) -> None:
 
 
 def tick(installation: Installation, idle: timedelta | None = None) -> dict[str, int]:
-    """Do one round of every job; return what was done. The keys are public."""
+    """Do one round of every job; return what was done. The keys are public.
+
+    Raises:
+        KeysUnusableError: No encryption key fits what is stored; nothing was done.
+    """
+    stored_secrets.check_keys(installation)
     now = datetime.now(UTC)
     done = {
         "taken_over": reclaim(installation, now),

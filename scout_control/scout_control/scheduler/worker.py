@@ -25,7 +25,8 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 from scout_control.datasets import dataset_drop
-from scout_control.errors import ControlError
+from scout_control.errors import ControlError, KeysUnusableError
+from scout_control.installation import stored_secrets
 from scout_control.rules import fairness
 from scout_control.runs.context import RunContext, worker_name
 from scout_control.runs.execute import execute
@@ -133,14 +134,19 @@ def work(installation: Installation, options: Options) -> int:
         The signal that ended the worker, or 0.
 
     Raises:
+        KeysUnusableError: No encryption key fits what is stored, at the start or at a run, which
+            stays queued.
         ControlError: The store does not answer.
     """
     with installation.store.begin() as session:
         queue.waiting(session)
+    stored_secrets.check_keys(installation)
     if options.until_idle:
         _start_due(installation)
     worker = _Worker(installation, options)
     asyncio.run(worker.run())
+    if worker.failure is not None:
+        raise worker.failure
     return worker.signal
 
 
@@ -177,13 +183,16 @@ class _Worker:
         self._installation, self._options = installation, options
         self.signal = 0
         """The signal that told it to shut down."""
+        self.failure: KeysUnusableError | None = None
+        """Why no run can succeed: the worker shuts down as after a signal."""
         self._runs_until: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._lanes: list[Any] = []  # Procrastinate's Worker has few types
         self._executing: set[str] = set()
         self._idle_since: float | None = None
 
     async def run(self) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(self._options.concurrency + len(JOBS) + 4))
         working = asyncio.create_task(self._work())
         is_main = threading.current_thread() is threading.main_thread()
@@ -193,7 +202,7 @@ class _Worker:
             await working
 
     async def _work(self) -> None:
-        while not self.signal:
+        while not self.signal and self.failure is None:
             try:
                 await self._work_until_disconnected()
             except (ConnectorException, OSError) as error:
@@ -285,10 +294,21 @@ class _Worker:
             began = time.monotonic()
             try:
                 ended = execute(self._installation, uuid.UUID(run_id), context)
+            except KeysUnusableError as error:
+                self._give_up(error, uuid.UUID(run_id))
+                return
             finally:
                 self._executing.discard(context.worker)
             if ended is not None:
                 run_lines.ended(ended, time.monotonic() - began).log_to(log)
+
+    def _give_up(self, error: KeysUnusableError, run_id: uuid.UUID) -> None:
+        """Leave a run to a worker that has the keys, and shut down."""
+        with self._installation.store.begin() as session:
+            queue.defer(self._installation.store, session, run_id)
+        if self.failure is None and self._loop is not None:
+            self.failure = error
+            self._loop.call_soon_threadsafe(self._stop_lanes)
 
     def _add_jobs(self, app: App) -> None:
         def is_stopping() -> bool:

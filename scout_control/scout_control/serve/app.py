@@ -5,12 +5,15 @@ Endpoints are plain functions, which run in the thread pools of ``pools``: the s
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from scout_control.mcp import caller
+from scout_control.mcp.http import Endpoint
 from scout_control.serve import docs_page, errors, pools
 from scout_control.serve.hosting import Hosting
 from scout_control.serve.http import HttpRules
@@ -20,6 +23,10 @@ from scout_control.serve.routers import ROUTERS
 from scout_control.serve.run_events import Streams
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Lifespan
+
     from scout_control.api.scout import Scout
 
 DESCRIPTION = (
@@ -35,6 +42,8 @@ def create_app(scout: Scout, hosting: Hosting | None = None) -> FastAPI:
 
     The pages of documentation that FastAPI offers are off: they load scripts from other hosts.
     """
+    agents = Endpoint(scout)
+    agents = Endpoint(scout)
     app = FastAPI(
         title="Scout",
         summary="CommCare and CommCare Connect data in your own Postgres.",
@@ -45,18 +54,30 @@ def create_app(scout: Scout, hosting: Hosting | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
-        lifespan=pools.threads,
+        lifespan=_running(agents),
     )
     app.state.scout = scout
     app.state.hosting = hosting = hosting or Hosting()
     app.state.streams = Streams()
-    scout.installation.store.allow(pools.THREADS)
+    scout.installation.store.allow(pools.THREADS + caller.CONNECTIONS)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosting.names, www_redirect=False)
     app.add_middleware(Protection)
     app.add_middleware(HttpRules)
     errors.add_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.router.routes += agents.routes()
     docs_page.add(app)
     pages.add_to(app)
     return app
+
+
+def _running(agents: Endpoint) -> Lifespan[FastAPI]:
+    """Return what holds while an application serves: its threads, and those of agents."""
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        async with pools.threads(app), asynccontextmanager(agents.running)():
+            yield
+
+    return running

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 QUICK, SLOW = 16, 6
-"""Threads of each kind. On two busy cores, 16 quick ones answer half as many requests again as 8,
-and 40 hardly more than 16 (``make bench ARGS=rest_load``)."""
+"""Threads of each kind; ``make bench ARGS=rest_load`` compares other numbers."""
 MOST_WAITING = 64
 THREADS = QUICK + SLOW
 Result = TypeVar("Result")

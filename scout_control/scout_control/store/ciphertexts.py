@@ -9,7 +9,9 @@ from sqlalchemy import column, exists, select, table, text
 from scout_control.store.models import SCHEMA
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from collections.abc import Iterator
+
+    from sqlalchemy import ColumnElement, Connection
 
 COLUMNS = (
     ("connections", "login"),
@@ -34,6 +36,16 @@ def has_column(connection: Connection, table_name: str, column_name: str) -> boo
 def exist(connection: Connection) -> bool:
     """Return whether the store holds a secret."""
     return any(has_column(connection, *names) and _is_used(connection, *names) for names in COLUMNS)
+
+
+def read(connection: Connection) -> Iterator[bytes]:
+    """Yield the stored secrets, as they are encrypted."""
+    for table_name, column_name in COLUMNS:
+        if has_column(connection, table_name, column_name):
+            rows = table(table_name, column(column_name), schema=SCHEMA)
+            secret: ColumnElement[bytes] = column(column_name)
+            statement = select(secret).select_from(rows).where(secret.is_not(None))
+            yield from map(bytes, connection.scalars(statement))
 
 
 def _is_used(connection: Connection, table_name: str, column_name: str) -> bool:

@@ -1,7 +1,7 @@
 """Finds objects by name, by id, or by the path that people type.
 
 With ``visible``, a condition on the rows, what it leaves out does not exist: the statement, the
-message and the time are those of a name that no object has.
+message, the names that it suggests and the time are those of a name that no object has.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import uuid
 from shlex import quote
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from sqlalchemy import Text, cast, false, select, true
+from sqlalchemy import Select, Text, cast, false, func, select, true
 
 from scout_control.errors import NotFoundError
+from scout_control.rules import suggestions
 from scout_control.store.models import (
     Connection,
     Credential,
@@ -29,12 +30,35 @@ from scout_control.store.models import (
 from scout_control.store.owners import belongs_to, dataset_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select
+    from collections.abc import Iterable
+
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 Row = TypeVar("Row", Connection, Person, Project, Source, ProjectSource)
 ALL: ColumnElement[bool] = true()
+LINKS: Select[tuple[str]] = (
+    select(ProjectSource.project_id + "/" + Source.name)
+    .join(ProjectSource.source)
+    .order_by(ProjectSource.project_id, Source.name)
+)
+DATASETS: Select[tuple[str]] = (
+    select(
+        func.concat_ws("/", ProjectSource.project_id, Source.name, Dataset.user_id, type_=Text())
+    )
+    .join(Dataset.project_source)
+    .join(ProjectSource.source)
+    .order_by(ProjectSource.project_id, Source.name, Dataset.user_id.nulls_first())
+)
+MOST_KNOWN = 2000
+"""Among how many names one is sought that may be meant."""
 BEGINNING_OF_ID = re.compile(r"[0-9a-fA-F]{4,8}(-[0-9a-fA-F-]*)?")
+
+
+def active_names(model: type[Connection | Project | Source]) -> Select[tuple[str]]:
+    """Return the statement that selects what people call the active objects of a kind."""
+    name = Project.id if model is Project else model.name
+    return select(name).where(model.is_active).order_by(name)
 
 
 def connection(
@@ -53,7 +77,7 @@ def connection(
     """
     statement = select(Connection).where(Connection.is_active, _named(Connection, name), visible)
     found = session.scalar(_locked(statement, Connection) if lock else statement)
-    return found or _missing("connection", name, "scout connections list")
+    return found or _missing(session, "connection", name, active_names(Connection).where(visible))
 
 
 def project(
@@ -66,7 +90,7 @@ def project(
     """
     statement = select(Project).where(Project.is_active, Project.id == name, visible)
     found = session.scalar(_locked(statement, Project) if lock else statement)
-    return found or _missing("project", name, "scout projects list")
+    return found or _missing(session, "project", name, active_names(Project).where(visible))
 
 
 def source(
@@ -79,7 +103,7 @@ def source(
     """
     statement = select(Source).where(Source.is_active, _named(Source, name), visible)
     found = session.scalar(_locked(statement, Source) if lock else statement)
-    return found or _missing("source", name, "scout sources list")
+    return found or _missing(session, "source", name, active_names(Source).where(visible))
 
 
 def link(
@@ -94,7 +118,9 @@ def link(
     found = session.scalar(
         _link(project_row, source_row).where(ProjectSource.is_active | include_inactive)
     )
-    return found or _missing("link", f"{project_id}/{source_name}", "scout links list")
+    path = f"{project_id}/{source_name}"
+    of_project = LINKS.where(ProjectSource.is_active, ProjectSource.project_id == project_row.id)
+    return found or _missing(session, "link", path, of_project)
 
 
 def link_by_id(
@@ -106,7 +132,7 @@ def link_by_id(
         NotFoundError: No link has this id.
     """
     statement = select(ProjectSource).where(ProjectSource.id == _uuid(link_id), visible)
-    return session.scalar(statement) or _missing("link", link_id, "scout links list")
+    return session.scalar(statement) or _missing(session, "link", link_id)
 
 
 def locked_link(session: Session, project: Project, source: Source) -> ProjectSource | None:
@@ -148,7 +174,7 @@ def dataset(session: Session, name: str, *, visible: ColumnElement[bool] = ALL) 
     else:
         # Minted names and aliases never begin alike.
         statement = statement.where((Dataset.schema_name == name) | (Dataset.alias == name))
-    return session.scalar(statement) or _missing("dataset", name, "scout datasets list")
+    return session.scalar(statement) or _missing(session, "dataset", name, DATASETS.where(visible))
 
 
 def run(session: Session, name: str, *, visible: ColumnElement[bool] = ALL) -> Run:
@@ -169,7 +195,7 @@ def run(session: Session, name: str, *, visible: ColumnElement[bool] = ALL) -> R
         statement = statement.where(false())
     candidates = session.scalars(statement).all()
     found = candidates[0] if len(candidates) == 1 else None
-    return found or _missing("run", name, "scout runs list")
+    return found or _missing(session, "run", name)
 
 
 def person(
@@ -182,7 +208,7 @@ def person(
     """
     statement = select(Person).where(Person.id == person_id, visible)
     found = session.scalar(_locked(statement, Person) if lock else statement)
-    return found or _missing("person", person_id, "scout people list")
+    return found or _missing(session, "person", person_id)
 
 
 def member(
@@ -238,7 +264,7 @@ def credential_by_id(
     """
     statement = select(Credential).where(Credential.id == _uuid(credential_id), visible)
     found = session.scalar(statement)
-    return found or _missing("credential", credential_id, "scout credentials list")
+    return found or _missing(session, "credential", credential_id)
 
 
 def path(dataset: Dataset) -> str:
@@ -260,5 +286,18 @@ def _uuid(text: str) -> uuid.UUID | None:
         return None
 
 
-def _missing(kind: str, name: str, command: str) -> NoReturn:
-    raise NotFoundError(f"No {kind} {name!r} exists.", f"See: {command}")
+def _missing(
+    session: Session, kind: str, name: str, known: Select[tuple[str]] | None = None
+) -> NoReturn:
+    """Raise the error for something that does not exist, with what may be meant.
+
+    Args:
+        session: An open transaction.
+        kind: The noun of its commands.
+        name: Its name.
+        known: Selects the names that there are.
+    """
+    nouns = "people" if kind == "person" else f"{kind}s"
+    names: Iterable[str] = () if known is None else session.scalars(known.limit(MOST_KNOWN))
+    near = suggestions.near_paths(name, names)
+    raise NotFoundError(f"No {kind} {name!r} exists.", f"{near} See: scout {nouns} list".lstrip())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scout_control.errors import NotFoundError
+from scout_control.rules.suggestions import near_paths
 
 if TYPE_CHECKING:
     from scout_control.store.plain_reads import StoreReader
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     Ids = list[str] | None
 
 PROJECT = "SELECT FROM scout_control.projects WHERE is_active AND id = %(project)s"
+PROJECTS = "SELECT id FROM scout_control.projects WHERE is_active ORDER BY id"
 SOURCES = """
     SELECT id::text, name, source_type, base_url, config, oauth_client_id,
            oauth_client_secret IS NOT NULL AS has_client_secret, is_active
@@ -43,7 +45,8 @@ CREDENTIALS = """
 DATASETS = """
     SELECT dataset.id::text, dataset.schema_name AS schema, alias, link.project_id AS project,
            source.name AS source, source.source_type, dataset.user_id AS user, dataset.status,
-           is_paused, readers, row_counts, last_sync_at, next_sync_at, agreed_at, sync_error,
+           is_paused, link.is_active AS is_linked, readers, row_counts, last_sync_at,
+           CASE WHEN link.is_active THEN next_sync_at END AS next_sync_at, agreed_at, sync_error,
            coalesce(dataset.keep_hours, installation.keep_hours) AS keep_hours,
            greatest(last_activity_at, (
                SELECT max(touched_at) FROM scout_control.touches AS touch
@@ -52,7 +55,9 @@ DATASETS = """
            live.id::text AS run_id, live.status AS run_status, live.phase, live.progress,
            live.activity, live.resume_at, live.heartbeat_at, live.worker,
            coalesce(live.resume_at, live.updated_at) AS run_since, ended.transform_error,
-           credential.is_valid IS FALSE AS needs_reconnect
+           credential.is_valid IS FALSE AS needs_reconnect,
+           credential.last_error AS credential_error,
+           rules.column_rules, link.sync_config AS link_config, source.config AS source_config
       FROM scout_control.datasets AS dataset
       JOIN scout_control.project_sources AS link ON link.id = dataset.project_source_id
       JOIN scout_control.sources AS source ON source.id = link.source_id
@@ -64,6 +69,12 @@ DATASETS = """
             WHERE dataset_id = dataset.id AND status NOT IN ('queued', 'running', 'paused')
             ORDER BY created_at DESC LIMIT 1
       ) AS ended ON true
+      LEFT JOIN LATERAL (
+           SELECT result -> 'column_rules' AS column_rules FROM scout_control.runs
+            WHERE (link.sync_config || source.config) ?| ARRAY['exclude_columns', 'hash_columns']
+              AND dataset_id = dataset.id AND result ? 'column_rules'
+            ORDER BY created_at DESC LIMIT 1
+      ) AS rules ON true
       LEFT JOIN scout_control.credentials AS credential
         ON credential.source_id = source.id
        AND CASE WHEN dataset.user_id IS NULL THEN credential.project_id = link.project_id
@@ -98,7 +109,9 @@ def check_project(reader: StoreReader, project: str | None) -> None:
         NotFoundError: No active project has this id.
     """
     if project is not None and not reader.rows(PROJECT, {"project": project}):
-        raise NotFoundError(f"No project {project!r} exists.", "See: scout projects list")
+        near = near_paths(project, (row["id"] for row in reader.rows(PROJECTS)))
+        advice = f"{near} See: scout projects list".lstrip()
+        raise NotFoundError(f"No project {project!r} exists.", advice)
 
 
 def sources(reader: StoreReader, ids: Ids = None) -> Rows:

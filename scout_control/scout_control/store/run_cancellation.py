@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from scout_control.errors import ConflictError
 from scout_control.rules import schedule, statuses
-from scout_control.rules.statuses import WAITING, Phase, RunStatus
+from scout_control.rules.statuses import STAGE_SECONDS, WAITING, Phase, RunStatus
 from scout_control.store import audit, datasets, lookups, runs
 from scout_control.store.models import Dataset
 
@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     from scout_control.store.models import Run
 
 
-def cancel(store: Store, run_id: str) -> Run:
+ON_REQUEST = "cancelled on request"
+
+
+def cancel(store: Store, run_id: str, reason: str = ON_REQUEST) -> Run:
     """Cancel a run; the worker that executes it notices and ends it.
+
+    Args:
+        store: The store.
+        run_id: The id of the run or its beginning, or a dataset for its latest run.
+        reason: What is shown with the run.
 
     Raises:
         NotFoundError: No such run exists.
@@ -31,7 +39,7 @@ def cancel(store: Store, run_id: str) -> Run:
     """
     with store.begin() as session:
         run = lookups.run(session, run_id)
-        if not _cancel(session, run):
+        if not _cancel(session, run, reason):
             raise ConflictError(
                 f"Run {run.id} is not in progress (status: {run.status}).", "Nothing to cancel."
             )
@@ -43,12 +51,17 @@ def cancel_waiting(session: Session, dataset_id: uuid.UUID) -> None:
     """Cancel the run of a dataset if it is queued or paused."""
     run = runs.alive(session, dataset_id)
     if run is not None and run.status in WAITING:
-        _cancel(session, run)
+        _cancel(session, run, ON_REQUEST)
 
 
-def _cancel(session: Session, run: Run) -> bool:
+def _cancel(session: Session, run: Run, reason: str) -> bool:
     previous = run.status
     result = {name: value for name, value in run.result.items() if name != "error"}
+    if phases := statuses.seconds_together(
+        run.result.get(STAGE_SECONDS, {}), run.activity.get("phases", {})
+    ):
+        result[STAGE_SECONDS] = phases
+    ended = {"status": "cancelled", "cancelled": True, "previous_state": previous, "reason": reason}
     moved = runs.move(
         session,
         run.id,
@@ -58,7 +71,8 @@ def _cancel(session: Session, run: Run) -> bool:
         phase=Phase.DONE,
         error_code=None,
         error_message=None,
-        result={**result, "status": "cancelled", "cancelled": True, "previous_state": previous},
+        activity={},
+        result={**result, **ended},
     )
     if moved:
         _reset_dataset(session, run.dataset)

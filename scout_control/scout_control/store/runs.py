@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from scout_control.rules import column_rules
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.statuses import (
     LIVE,
@@ -153,9 +154,9 @@ def explain_wait(session: Session, run_id: uuid.UUID, reason: str, until: dateti
     )
 
 
-def waiting_activity(reason: str, until: datetime) -> dict[str, Any]:
-    """Return the ``activity`` of a run that waits."""
-    return {"wait": {"reason": reason, "until": to_json_value(until)}}
+def waiting_activity(reason: str, until: datetime | None = None) -> dict[str, Any]:
+    """Return the ``activity`` of a run that waits; without a time, for a worker."""
+    return {"wait": {"reason": reason} | ({"until": to_json_value(until)} if until else {})}
 
 
 def running(session: Session) -> Sequence[Run]:
@@ -181,6 +182,22 @@ def latest(session: Session, limit: int, dataset_id: uuid.UUID | None = None) ->
     if dataset_id is not None:
         statement = statement.where(Run.dataset_id == dataset_id)
     return session.scalars(statement).all()
+
+
+def column_rules_known(
+    session: Session, dataset_id: uuid.UUID, except_run: uuid.UUID | None = None
+) -> dict[str, bool]:
+    """Return which rules for columns had matched something when the last run ended."""
+    known = Run.result[column_rules.RESULT]
+    statement = (
+        select(known)
+        .where(Run.dataset_id == dataset_id, known.is_not(None))
+        .order_by(Run.created_at.desc())
+        .limit(1)
+    )
+    if except_run is not None:
+        statement = statement.where(Run.id != except_run)
+    return session.scalar(statement) or {}
 
 
 def waiting_before(session: Session, run: Run) -> int:

@@ -294,8 +294,6 @@ class Engine:
         self._versions.finish()
         self._end(LoadStatus.COMPLETED)
         summary.log_mistyped_overrides(self._settings.keyless_overrides, self._streams)
-        if self._protector is not None:
-            self._protector.log_unused()
 
     def stop(self, status: LoadStatus) -> None:
         """End early: commit what was received and may become visible, print the last STATE."""
@@ -307,6 +305,8 @@ class Engine:
         summary.log_removed_nuls(self._sanitizer.removed_nuls)
         missing = self._checkpointer.starting_state.missing
         summary.log_missing(missing, self._settings.default_target_schema)
+        if self._protector is not None:
+            self._protector.log_outcomes()
 
     def abandon(self) -> None:
         """End the run after a failure of the writer thread, without committing again."""

@@ -30,9 +30,9 @@ def log_streams(streams: Iterable[Stream], rejected_rows: Counter[str]) -> None:
         rows = max(0, stream.buffer.received_rows - rejected_later)
         logs.info(f"{stream.name}: {counted(rows, 'record')}, {stream.buffer.received_bytes} bytes")
         if rejected := stream.rejected + rejected_later:
-            logs.warning(f"{stream.name}: {counted(rejected, 'record')} rejected")
+            logs.notice(f"{stream.name}: {counted(rejected, 'record')} rejected")
         if stream.dropped:
-            logs.warning(
+            logs.notice(
                 f"{stream.name}: {counted(stream.dropped, 'record')} of older versions left out"
             )
 
@@ -40,17 +40,18 @@ def log_streams(streams: Iterable[Stream], rejected_rows: Counter[str]) -> None:
 def log_removed_nuls(count: int) -> None:
     """Log how many NUL characters were removed."""
     if count:
-        logs.warning(f"{count} NUL characters were removed")
+        were = "was" if count == 1 else "were"
+        logs.notice(f"{counted(count, 'NUL character')} {were} removed")
 
 
 def log_missing(streams: Iterable[Stream], schema: str) -> None:
     """Log the streams that the starting state claims, but of which the schema had no rows."""
     if names := ", ".join(stream.name for stream in streams):
-        logs.warning(INCOMPLETE.format(names=names, schema=schema))
+        logs.notice(INCOMPLETE.format(names=names, schema=schema))
 
 
 def log_mistyped_overrides(overrides: Iterable[str], streams: Collection[str]) -> None:
     """Log names in keyless_overrides that are almost those of streams that came."""
     for name in sorted(set(overrides).difference(streams)):
         if meant := closest(name, streams, ALMOST_EQUAL):
-            logs.warning(f"keyless_overrides: no stream {name} came (did you mean {meant}?)")
+            logs.notice(f"keyless_overrides: no stream {name} came (did you mean {meant}?)")

@@ -63,9 +63,9 @@ class Versions:
         has_rows = bool(stream.buffer.received_rows)
         meaning = stream.versions.on_activate_version(version, has_rows=has_rows)
         if meaning is OnActivateVersion.OUTDATED:
-            logs.warning(f"{stream.name}: an older version was not activated")
+            logs.notice(f"{stream.name}: an older version was not activated")
         elif meaning is OnActivateVersion.WITHOUT_RECORDS:
-            logs.warning(
+            logs.notice(
                 f"{stream.name}: its records carry no version, so the version was not activated "
                 "and no row was removed"
             )
@@ -117,7 +117,7 @@ class Versions:
         self._activate_pending(stream)
         self._checkpointer.flush(stream)  # buffered rows belong to what precedes the version
         if tracker.counts_anew(version):
-            logs.warning(
+            logs.notice(
                 f"{stream.name}: version {version} is lower than {tracker.active}, the active one, "
                 "but has not been seen before: it is taken as a new version"
             )
@@ -148,7 +148,7 @@ class Versions:
             if self._ended_cleanly(stream):
                 self._checkpointer.activate(stream, tracker.announced)
         elif tracker.is_staged and tracker.pending is None and stream.buffer.received_rows:
-            logs.warning(
+            logs.notice(
                 f"{stream.name}: no ACTIVATE_VERSION came for version {tracker.loading}, so its "
                 "records are not visible yet; readers still see the previous rows"
             )
@@ -175,14 +175,14 @@ class Versions:
             which = f"no ACTIVATE_VERSION came for version {stream.versions.loading}"
             logs.info(f"{stream.name}: {which}; {why}")
         elif self._was_cut_off(stream):
-            logs.warning(f"{stream.name}: {CUT_OFF}; {why}, but may lack some")
+            logs.notice(f"{stream.name}: {CUT_OFF}; {why}, but may lack some")
         self._checkpointer.activate(stream, stream.versions.loading)
 
     def _ended_cleanly(self, stream: Stream) -> bool:
         """Return whether an announced version was read to the end; log it if not."""
         if not self._was_cut_off(stream):
             return True
-        logs.warning(
+        logs.notice(
             f"{stream.name}: {CUT_OFF}; the new version was not activated, and the old rows stay"
         )
         return False

@@ -140,7 +140,7 @@ class SchemaManager:
         if overflow or len(mappings) > MAX_COLUMNS_OF_A_PAGE or not mappings:
             self._ddl.add_column(table, OVERFLOW, JSONB, None)
         if overflow:
-            logs.warning(
+            logs.notice(
                 f"{table.name}: a table has {MAX_COLUMNS} columns at most; {len(overflow)} "
                 f"more of its stream go to the column {OVERFLOW}, starting with {overflow[0].name}"
             )

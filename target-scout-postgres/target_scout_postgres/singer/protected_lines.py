@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WHAT = "exclude_columns or hash_columns"
+EXTRA = "column_rules"
+"""The name under which JSON lines hold which rules have matched, and which have not."""
 
 
 class Unprotected(NamedTuple):
@@ -45,6 +47,7 @@ class ProtectedStream:
         self.rules = rules
         self.node: Node = column_rules.root(rules)
         self.has_schema = False
+        self.has_records = False
 
     def check(self, schema: Mapping[str, Any], key: Iterable[Any], bookmarks: Any) -> None:
         """Check the rules against a SCHEMA, before any record.
@@ -137,16 +140,32 @@ class LineProtector:
         """Return the tap's name of a stream, which its STATE uses."""
         return stream if self._inner is None else self._inner.tap_stream(stream)
 
-    def log_unused(self) -> None:
-        """Warn of rules that matched nothing: their names may be mistyped."""
-        came = [name for name, stream in self._streams.items() if stream is not None]
+    def log_outcomes(self) -> None:
+        """Warn of rules that matched nothing: their names may be mistyped.
+
+        A stream of which no record came says nothing about its rules.
+        """
+        matched: list[str] = []
+        unmatched: list[str] = []
         for pattern, rules in sorted(self._rules.items()):
-            meant = closest(pattern, self._streams, ALMOST_EQUAL)
-            if not any(matches(pattern, name) for name in came):
-                if meant is not None:
-                    logs.warning(f"{WHAT}: no stream {pattern} came (did you mean {meant}?)")
-            elif unused := sorted(rule.path for rule in rules if not rule.is_used):
-                logs.warning(f"{WHAT}: nothing in the stream {pattern} matched {', '.join(unused)}")
+            self._warn(pattern, rules)
+            has_records = any(each.has_records for each in self._streams_of(pattern))
+            matched += [f"{pattern}.{rule.path}" for rule in rules if rule.is_used]
+            if has_records:
+                unmatched += [f"{pattern}.{rule.path}" for rule in rules if not rule.is_used]
+        counts = f"{len(matched)} matched, {len(unmatched)} did not"
+        logs.info(f"{WHAT}: {counts}", {EXTRA: {"matched": matched, "unmatched": unmatched}})
+
+    def _warn(self, pattern: str, rules: Sequence[Rule]) -> None:
+        came = self._streams_of(pattern)
+        unused = sorted(rule.path for rule in rules if not rule.is_used)
+        if not came and (meant := closest(pattern, self._streams, ALMOST_EQUAL)):
+            logs.warning(f"{WHAT}: no stream {pattern} came (did you mean {meant}?)")
+        elif unused and any(each.has_records for each in came):
+            logs.warning(f"{WHAT}: nothing in the stream {pattern} matched {', '.join(unused)}")
+
+    def _streams_of(self, pattern: str) -> list[ProtectedStream]:
+        return [each for name, each in self._streams.items() if each and matches(pattern, name)]
 
     def _mapped(self, run: MappedLines) -> Iterator[MappedLines | UnmappedRecord]:
         if self._inner is None:
@@ -171,6 +190,7 @@ class LineProtector:
     def _record(self, stream: ProtectedStream, message: Message) -> bytes | Unprotected:
         if not stream.has_schema:  # its own error says so, and needs no record
             return ENCODER.encode({"type": "RECORD", "stream": stream.name, "record": {}})
+        stream.has_records = True
         try:
             record = decode_record(message.record, WHAT)
             return _encoded(message, column_rules.protect_record(record, stream.node, self._hasher))

@@ -18,6 +18,7 @@ from typing import Any
 import psycopg2
 import pytest
 from psycopg2 import sql
+from support import preloaded
 
 COMMAND = [str(Path(sys.executable).parent / "target-scout-postgres")]
 SETTINGS = json.loads(os.environ.get("SCOUT_TEST_TARGET_SETTINGS", "{}"))  # of all targets
@@ -160,13 +161,8 @@ class Target:
     def run(self, *messages: Any, env: dict[str, str] | None = None, **settings: Any) -> Result:
         """Load the messages; the first may be the whole input as bytes."""
         whole = messages[0] if messages and isinstance(messages[0], bytes) else lines(messages)
-        done = subprocess.run(
-            self.configure(**settings),
-            input=whole,
-            capture_output=True,
-            timeout=TIMEOUT_SECONDS,
-            env={**os.environ, **(env or {})},
-            check=False,
+        done = preloaded.run_target(
+            self.configure(**settings), whole, env, is_of_sdk="stream_maps" in settings
         )
         log = done.stderr.decode()
         assert "Traceback" not in log, log

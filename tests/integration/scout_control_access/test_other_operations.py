@@ -81,6 +81,7 @@ def of_project(access, project):
         "links.list": lambda: access.links.list(project),
         "links.show": lambda: access.links.show(*link),
         "links.unlinked": lambda: access.links.unlinked(link[0]),
+        "links.remaining": lambda: access.links.remaining(*link),
         "links.earlier_rows": lambda: access.links.earlier_rows(*link),
         "links.add": lambda: access.links.add(*link),
         "links.update": lambda: access.links.update(*link, mode=NO_NAME),

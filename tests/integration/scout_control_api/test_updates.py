@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 
 import pytest
+from scout_control.api import dataset_checks
 from scout_control.errors import ConflictError, NotFoundError, SettingsError
 from scout_control.store.models import Dataset, Project
 from sqlalchemy import text
@@ -362,13 +365,23 @@ def test_an_unlinked_source_with_data_is_named_and_one_without_is_in_nobodys_way
     scout.projects.create("lake")
     scout.links.add("lake", "hq", mode="project")
     dataset = scout.datasets.ensure("lake", "hq")
+    scout.datasets.ensure("river", "hq")
     with scout.installation.store.begin() as session:
         row = session.get(Dataset, uuid.UUID(dataset.id))
         row.status, row.last_sync_at = "ready", row.last_activity_at
-    scout.links.remove("lake", "hq")
-    scout.links.remove("river", "hq")
-
+        row.row_counts, row.keep_hours = {"cases": 1200, "forms": 34}, inf
     command = "scout links remove hq --drop --project lake"
+    said = run.text("links", "remove", "hq", "--project", "lake")
+    assert "Its data remains, 1,234 rows in lake/hq, and is kept forever." in said
+    assert command in said
+    assert run("links", "remove", "hq", "--project", "river")["remaining"] == []
+    assert_unlinked_is_not_fine(scout, run)
+    # Whatever becomes of the account.
+    key = {"username": "me", "api_key": "canary"}
+    scout.credentials.save("hq", "api_key", key, project="lake")
+    scout.credentials.revoke("hq", project="lake")
+    assert_unlinked_is_not_fine(scout, run)
+
     listed = run.text("links", "list", "--project", "lake")
     assert "None yet." in listed
     assert "hq was unlinked from lake, its data is still there" in listed
@@ -382,9 +395,32 @@ def test_an_unlinked_source_with_data_is_named_and_one_without_is_in_nobodys_way
 
     scout.projects.remove("river")
     with scout.installation.store.begin() as session:
-        session.get(Dataset, uuid.UUID(dataset.id)).status = "expired"
+        row = session.get(Dataset, uuid.UUID(dataset.id))
+        row.status, row.sync_error = "expired", None
     assert scout.links.unlinked() == []
     assert run("projects", "remove", "lake", "--yes")["success"]
+
+
+def assert_unlinked_is_not_fine(scout, run):
+    """Of two unlinked datasets, the one that holds data is named wherever datasets are."""
+    with_data, empty = scout.status().synced_data
+    assert (with_data["path"], with_data["condition"]) == ("lake/hq", "unlinked")
+    assert (with_data["health"], with_data["next_sync_at"]) == ("attention", None)
+    assert "scout links add hq --project lake" in with_data["reason"]
+    assert (empty["path"], empty["condition"], empty["health"]) == ("river/hq", "unlinked", "fine")
+    assert empty["reason"] is None
+    check = run.text("status", "--check", code=1)
+    assert check.startswith("WARNING - 1 of 2 datasets needs attention: lake/hq: Unlinked: ")
+    assert "unlinked=2" in check
+    for words in (("status", "--all"), ("status",), ("datasets", "list")):
+        shown = run.text(*words)
+        assert "unlinked" in shown
+        assert "disconnected" not in shown or words == ("datasets", "list")
+        assert "next" not in shown or "next sync at" in shown
+    [finding] = dataset_checks.unlinked(scout.installation)
+    assert "lake/hq" in finding.check
+    assert "is kept forever" in finding.finding
+    assert "scout links remove hq --drop --project lake" in finding.remedy
 
 
 def test_a_project_is_removed_with_its_credentials_once_that_is_confirmed(scout, run, link):
@@ -411,3 +447,57 @@ def test_a_project_is_removed_with_its_credentials_once_that_is_confirmed(scout,
     assert [each.project for each in scout.credentials.list()] == ["lake"]
     events = [(each.action, each.subject_kind) for each in scout.audit.list(project="river")][:2]
     assert events == [("removed", "project"), ("revoked", "credential")]
+
+
+def test_a_link_without_a_required_setting_is_refused_with_the_command(scout, run):
+    scout.sources.add("hqb", "commcare", may_be_incomplete=True)
+    owner = ("--project", "river")
+    key = ("--kind", "api_key", "--username", "me", "--from-env", "KEY")
+    run.environment["KEY"] = "canary"
+    command = "scout links add hqb --project river --mode project -c domain=VALUE"
+    said = run("links", "add", "hqb", *owner, "--mode", "project", code=2)
+    assert "requires the setting domain or domains, which neither the source hqb nor" in said
+    assert command in said
+    assert "None yet." in run.text("links", "list")
+    said = run("credentials", "connect", "hqb", *owner, *key, code=2)
+    assert command in said
+    assert "Nothing was stored." in said
+
+    run(*shlex.split(command)[1:-1], "domain=river-health")
+    update = ("links", "update", "hqb", *owner)
+    command = "scout links update hqb --project river -c domain=VALUE"
+    assert command in run(*update, "--unset", "domain", code=2)
+    # One from before this check can be changed otherwise, and completed by the command.
+    with scout.installation.store.begin() as session:
+        session.execute(text("UPDATE scout_control.project_sources SET sync_config = '{}'"))
+    assert run(*update, "--interval-hours", "5")["refresh_interval_hours"] == 5
+    assert command in run("credentials", "connect", "hqb", *owner, *key, code=2)
+    assert run(*shlex.split(command)[1:])["sync_config"] == {"domain": "VALUE"}
+
+
+def test_messages_name_what_exists_already_and_what_may_be_meant(scout, run):
+    url = scout.installation.settings.database_url
+    scout.links.add("river", "hq", mode="project")
+    scout.datasets.ensure("river", "hq")
+    scout.connections.add("far", "postgresql://me:canary@127.0.0.1:9/x", test=False)
+    for words, taken in (
+        (("projects", "create", "river"), "The project river already exists."),
+        (("sources", "add", "hq", "--type", "commcare", "-c", "domain=x"), "The source hq already"),
+    ):
+        said = run(*words, code=1)
+        assert taken in said
+        assert f"scout {words[0]} update {words[2]}" in said
+    with pytest.raises(ConflictError, match="The connection far already exists"):
+        scout.connections.add("far", url, test=False)
+
+    for words, meant in (
+        (("datasets", "show", "river/nope"), "Did you mean river/hq?"),
+        (("datasets", "show", "hq"), "Did you mean river/hq?"),
+        (("projects", "show", "rivr"), "Did you mean river?"),
+        (("status", "--project", "rivr"), "Did you mean river?"),
+        (("sources", "show", "hqq"), "Did you mean hq?"),
+        (("connections", "show", "farr"), "Did you mean far?"),
+    ):
+        assert f"{meant} See: scout" in run(*words, code=3)
+    said = run("datasets", "show", "other/nothing", code=3)
+    assert "exists. See: scout datasets list" in said

@@ -65,3 +65,14 @@ def test_a_program_gets_json_alone_and_a_log_a_line_per_phase(shared_installatio
     assert [line for line in lines if line.startswith("Counting rows")]
     assert "\x1b" not in done.stderr
     assert done.stderr.isascii()
+
+
+def test_the_end_of_input_at_a_question_on_a_terminal_is_a_no(shared_installation, environment):
+    shared_installation.dataset()
+    words = [sys.executable, "-m", "scout_control", "links", "remove", "toy-river", "--drop"]
+    with on_screen([*words, "--project", "river"], environment) as screen:
+        screen.wait_for("[y/N]:")
+        screen.type("\x04")  # Ctrl-D
+        assert screen.end() == 1
+        assert screen.lines()[-2].endswith("[y/N]:")
+        assert screen.lines()[-1] == "Nothing was changed."

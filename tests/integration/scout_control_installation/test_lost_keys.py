@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import shlex
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from scout_control.api import doctor, secret_checks
 from scout_control.api.scout import Scout
 from scout_control.datasets import hash_keys
-from scout_control.errors import CredentialRefusedError, SettingsError
-from scout_control.installation import encryption, key_rotation, secret_context
+from scout_control.errors import CredentialRefusedError, KeysUnusableError, SettingsError
+from scout_control.installation import encryption, key_file, secret_context
 from scout_control.installation.encryption import generate
 from scout_control.installation.settings import Settings
 from scout_control.store import datasets
 from scout_control.store.models import Credential, Dataset, ServiceLogin
 from sqlalchemy import select, text
+from support.workers import LONGEST_SECONDS, wait_until
 
 SECRETS = {
     "the password of the connection ware house",
@@ -39,6 +42,17 @@ class KeyFileSettings(Settings):
     @property
     def key_file(self):
         return self.home / "encryption.keys"
+
+
+@contextmanager
+def with_key_file(installation, *keys):
+    """The installation with a key file that has these keys, the first one first."""
+    settings = KeyFileSettings(**vars(installation.settings) | {"encryption_keys": None})
+    settings.make_home()
+    settings.key_file.unlink(missing_ok=True)
+    key_file.write_new(settings.key_file, list(keys))
+    with Scout(settings) as scout:
+        yield scout, settings.key_file
 
 
 @pytest.fixture
@@ -119,6 +133,9 @@ def test_reset_deletes_what_cannot_be_read_and_everything_can_be_stored_again(
         statuses = {each.status for each in scout.credentials.list()}
         assert statuses == {"needs reconnect"}
         assert scout.datasets.show("big river/hq").next_sync_at is None
+        [shown] = scout.status().synced_data
+        assert shown["reason"].startswith("No account is connected. The credential was deleted")
+        assert shown["reason"].endswith("scout credentials connect hq --project 'big river'")
         with pytest.raises(CredentialRefusedError, match="was deleted"):
             scout.credentials.check("hq", project="big river")
         with pytest.raises(SettingsError, match="connections update 'ware house' --url"):
@@ -164,6 +181,39 @@ def test_a_half_rotated_store_is_completed_or_reset_where_it_must(stored):
         assert [each.finding for each in findings(scout)] == ["all 4 decrypt"]
 
 
+def test_rotation_uses_the_new_key_that_a_person_has_put_first_in_the_key_file(stored):
+    old, new = stored.settings.encryption_keys, generate()
+    with with_key_file(stored, new, old) as (scout, file):
+        assert scout.keys.plan_rotation().older_keys == 1
+        done = scout.keys.rotate()
+        assert (done.changed, done.file, done.added_key) == (4, str(file), False)
+        assert file.read_text().split() == [new, old]
+    # As the guide says: what the person has kept a copy of suffices.
+    with with_key_file(stored, new) as (scout, file):
+        scout.init()
+        assert [each.finding for each in findings(scout)] == ["all 4 decrypt"]
+        # Everything has the only key already: now a rotation makes another one, and says so.
+        done = scout.keys.rotate()
+        assert (done.changed, done.added_key, done.removed_keys) == (4, True, 0)
+        added, kept = file.read_text().split()
+        assert kept == new != added
+    with with_keys(stored, added) as scout:
+        assert [each.finding for each in findings(scout)] == ["all 4 decrypt"]
+
+
+def test_old_keys_are_forgotten_only_when_nothing_needs_them(stored):
+    old, new = stored.settings.encryption_keys, generate()
+    with with_key_file(stored, new, generate(), old) as (scout, file):
+        done = scout.keys.rotate(forget_old=True)
+        assert (done.changed, done.added_key, done.removed_keys) == (4, False, 2)
+        assert file.read_text().split() == [new]
+    lost = generate()
+    with with_key_file(stored, lost) as (scout, file):
+        with pytest.raises(SettingsError, match="Nothing was changed"):
+            scout.keys.rotate(forget_old=True)
+        assert file.read_text().split() == [lost]
+
+
 def test_init_makes_anew_what_control_minted_for_itself(stored):
     with stored.scout.installation.store.begin() as session:
         session.add(ServiceLogin(role="scout_meltano_of_before", secrets=b"of a lost key"))
@@ -180,7 +230,7 @@ def test_a_reset_is_in_the_audit_trail_and_rotates_like_a_secret(stored):
         events = scout.audit.list(action="reset")
         assert {each.details["what"] for each in events} == SECRETS
     with with_keys(stored, newer, new) as scout:
-        assert key_rotation.rotate(scout.installation) == 4
+        assert scout.rotate_keys() == 4
         assert len(findings(scout)) == 4
 
 
@@ -229,21 +279,45 @@ def test_a_key_file_that_is_missing_is_not_made_again_where_secrets_are_stored(s
     file = stored.settings.home / "encryption.keys"
     settings = KeyFileSettings(**vars(stored.settings) | {"encryption_keys": None})
     with Scout(settings) as scout:
-        for act in (scout.init, scout.rotate_keys):
+        queued = scout.runs.queue("big river/hq").run_id
+        run, work = partial(scout.run, "big river/hq"), partial(scout.work, until_idle=True)
+        for act in (scout.init, scout.rotate_keys, run, work, scout.tick):
             with pytest.raises(SettingsError) as refused:
                 act()
             assert str(file) in refused.value.cause
             assert refused.value.exit_code == 2
             assert "scout init --reset-unreadable" in refused.value.remedy
-        ended = scout.run("big river/hq")
-        assert str(file) in ended.error_message
-        assert ended.result["error"]["exit_code"] == 2
+        assert [each.status for each in scout.runs.list()] == ["queued"]
         assert not file.exists()
         # As the message says.
         file.parent.mkdir(exist_ok=True)
         encryption.create_file(file)
         scout.init(reset_unreadable=True)
         assert {each.remedy.partition("again: ")[2] for each in findings(scout)} == COMMANDS
+    assert stored.scout.runs.show(queued).status == "queued"
+
+
+def test_a_worker_whose_keys_fit_nothing_any_longer_stops_and_leaves_runs_queued(stored):
+    old = stored.settings.encryption_keys
+    with with_key_file(stored, old) as (scout, file), ThreadPoolExecutor(1) as pool:
+        working = pool.submit(scout.work)
+        wait_until(lambda: lanes(stored) or working.done())
+        with with_keys(stored, generate(), old) as elsewhere:
+            elsewhere.rotate_keys()
+        file.unlink()
+        queued = scout.runs.queue("big river/hq").run_id
+        error = working.exception(LONGEST_SECONDS)
+        assert isinstance(error, KeysUnusableError)
+        assert str(file) in error.cause
+        assert stored.scout.runs.show(queued).status == "queued"
+        # The next worker takes it at once.
+        with stored.scout.installation.store.begin() as session:
+            assert session.scalar(text("SELECT count(*) FROM procrastinate_jobs"))
+
+
+def lanes(installation):
+    with installation.scout.installation.store.begin() as session:
+        return session.scalar(text("SELECT count(*) FROM procrastinate_workers"))
 
 
 def test_a_store_without_secrets_gets_its_key_file(installation):

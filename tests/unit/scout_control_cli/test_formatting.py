@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scout_control.cli.output import dataset_row, format_cell, format_counts
 
-DATASET = {"status": "ready", "run": None, "is_paused": False, "row_counts": {}}
+DATASET = {"status": "ready", "run": None, "is_paused": False, "is_linked": True, "row_counts": {}}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def test_totals_are_shown_only_if_all_streams_have_one():
         ({}, "ready"),
         ({"is_paused": True}, "ready (schedule paused)"),
         ({"run": {"status": "queued"}}, "ready (run queued)"),
+        ({"is_linked": False}, "ready (unlinked)"),
         (
             {"run": {"status": "running", "phase": "load", "progress": {"a": {"fetched": 3}}}},
             "ready (load 3)",

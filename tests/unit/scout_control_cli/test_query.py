@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import io
 
 import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scout_control.cli import query
 from scout_control.rules.query_limits import explain_query
 
@@ -56,7 +59,7 @@ def test_two_statements_are_refused(tmp_path):
     ("value", "text"),
     [
         (None, ""),
-        ("", ""),
+        ("", '""'),
         ('a "b", c', '"a ""b"", c"'),
         ("two\nlines", '"two\nlines"'),
         (1.5, "1.5"),
@@ -67,6 +70,19 @@ def test_two_statements_are_refused(tmp_path):
 )
 def test_values_in_csv(value, text):
     assert query.as_csv(["first", "value"], [["x", value]]) == f"first,value\nx,{text}\n"
+
+
+def test_csv_tells_null_from_an_empty_text_as_postgres_does():
+    rows = [[None, "", "x"], ["", None, None]]
+    assert query.as_csv(["a", "b", ""], rows) == 'a,b,""\n,"",x\n"",,\n'
+    assert query.as_csv(["a"], [[None], [""], ["\\."], ["a\rb"]]) == ('a\n\n""\n"\\."\n"a\rb"\n')
+
+
+@given(st.lists(st.lists(st.text(), min_size=2, max_size=2), max_size=5))
+def test_csv_is_read_back_as_it_was(rows):
+    printed = query.as_csv(["a", "b"], rows)
+
+    assert list(csv.reader(io.StringIO(printed, newline=""))) == [["a", "b"], *rows]
 
 
 def test_csv_without_rows_has_its_header():

@@ -124,7 +124,9 @@ def test_written_rows_and_those_in_the_tables_are_told_apart(capsys):
 def test_streams_that_were_not_selected_are_left_out(capsys):
     outcomes = {"cases": "completed", "forms": "completed", "users": "not selected"}
     loaded = RunResult(streams=outcomes, row_counts={"cases": 4, "forms": 0})
-    stored = models.Run(rows_loaded={"cases": 5}, dataset=models.Dataset(schema_name="x"))
+    stored = models.Run(
+        rows_loaded={"cases": 5}, result={}, dataset=models.Dataset(schema_name="x")
+    )
     found = run(result=run_columns(stored, loaded)["result"])
     print_ended(found)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -181,8 +183,12 @@ def test_a_running_run_shows_counts_models_and_what_it_waits_for(capsys):
     [
         ({"status": "queued"}, "run queued"),
         (
-            {"status": "queued", "activity": {"wait": {"reason": "the dataset is in use"}}},
-            "run queued; waits: the dataset is in use",
+            {"status": "queued", "activity": {"wait": {"reason": "in use", "until": "x"}}},
+            "run queued; waits: in use",
+        ),
+        (
+            {"status": "queued", "activity": {"wait": {"reason": "interrupted by SIGTERM"}}},
+            "run queued; interrupted by SIGTERM",
         ),
         ({"status": "paused", "resume_at": None}, "waits until -"),
         (
@@ -208,7 +214,9 @@ def test_a_line_of_a_log_for_people():
 def test_a_follower_is_told_once_what_a_run_waits_for():
     notes = WaitingNotes()
     queued = run(status="queued", attempt=0)
-    taken = run(status="queued", activity={"wait": {"reason": "the dataset is in use"}})
+    taken = run(
+        status="queued", activity={"wait": {"reason": "the dataset is in use", "until": ""}}
+    )
     told = [notes.note(each, 2) for each in (queued, queued, taken, run(status="running"))]
 
     assert told == [
@@ -241,6 +249,7 @@ def dataset(number: int, health: str = "fine", **given) -> dict:
         "last_sync_at": "2026-11-28T11:00:00Z",
         "next_sync_at": "2026-11-29T11:00:00Z",
         "is_paused": False,
+        "is_linked": True,
         **given,
     }
 
@@ -307,3 +316,84 @@ def test_a_few_datasets_are_listed_though_they_are_fine(capsys):
 
     assert "1,234 rows in 1 stream, next 11-29 11:00Z" in lines[3]
     assert "expired, schedule paused" in lines[4]
+
+
+def test_warnings_of_a_run_are_shown_with_it(capsys):
+    found = run(result={"warnings": ["nothing matched: a", "b"], "column_rules": {"a": False}})
+    print_run(found, found.as_dict())
+    printed = capsys.readouterr().out
+
+    assert "\nWarning: nothing matched: a\n" in printed
+    assert "\nWarning: b\n\n" in printed
+    assert "column rules" not in printed
+    assert found.as_dict()["result"]["warnings"] == ["nothing matched: a", "b"]
+
+
+STOPPED = {"status": "cancelled", "reason": "interrupted by Ctrl-C", "previous_state": "queued"}
+COMMITTED = {"cases": {"fetched": 900, "committed": 800, "total": None}}
+
+
+@pytest.mark.parametrize(
+    ("given", "end"),
+    [
+        (
+            {"status": "cancelled", "result": STOPPED | {"phase_seconds": {"load": 6.1}}},
+            "river/hq: interrupted by Ctrl-C after 6 s; 3,007 rows written are kept.",
+        ),
+        (
+            {"status": "cancelled", "result": STOPPED, "rows_loaded": {}, "started_at": None},
+            "river/hq: interrupted by Ctrl-C; no rows were written.",
+        ),
+        (
+            {"status": "cancelled", "result": {"phase_seconds": {"load": 6.1}}, "rows_loaded": {}}
+            | {"progress": COMMITTED},
+            "river/hq: cancelled after 6 s; 800 rows written are kept.",
+        ),
+        (
+            {"status": "queued", "activity": {"wait": {"reason": "interrupted by SIGTERM"}}}
+            | {"rows_loaded": {"cases": 1}, "result": {"phase_seconds": {"load": 6.1}}},
+            "river/hq: interrupted by SIGTERM after 6 s; 1 row written is kept.",
+        ),
+    ],
+)
+def test_the_end_of_a_run_that_was_stopped_says_by_what_and_what_is_kept(capsys, given, end):
+    print_ended(run(**given))
+
+    assert capsys.readouterr().out.splitlines()[-1] == end
+
+
+def test_a_cancelled_run_is_shown_with_its_reason_in_readable_rows(capsys):
+    result = STOPPED | {"cancelled": True, "worked_seconds": 6.5, "phase_seconds": {"load": 6.1}}
+    stopped = run(status="cancelled", result=result)
+    print_run(stopped, stopped.as_dict())
+    printed = capsys.readouterr().out
+    rows = [line.split(maxsplit=1) for line in printed.splitlines()]
+
+    assert ["reason", "interrupted by Ctrl-C"] in rows
+    assert ["took", "6 s"] in rows
+    for row in ("\ncancelled  ", "previous state", "worked seconds", "waits"):
+        assert row not in printed
+    assert not any(row[:1] == ["phase"] and row[1] == "done" for row in rows)
+    assert {"cancelled", "previous_state", "worked_seconds"} <= stopped.as_dict().keys()
+
+
+def test_a_run_that_a_worker_continues_shows_what_stopped_it(capsys):
+    queued = run(
+        status="queued", activity={"wait": {"reason": "interrupted by SIGTERM"}}, result={}
+    )
+    print_run(queued, queued.as_dict())
+    rows = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+
+    assert ["reason", "interrupted by SIGTERM"] in rows
+    assert ["waits", "for a worker"] in rows
+
+
+def test_a_paused_dataset_is_not_called_syncing(capsys):
+    paused = {"status": "paused", "resume_at": "2026-11-28T12:00:00Z", "activity": {}}
+    lines = summary(capsys, [dataset(1, status="syncing", condition="paused", run=paused)])
+
+    assert "waits until 2026-11-28 12:00:00Z, 1,234 rows" in lines[3]
+    assert "syncing" not in lines[3]
+    assert output.dataset_row(dataset(1, status="syncing", run=paused))["status"] == (
+        "paused (waits until 2026-11-28 12:00:00Z)"
+    )

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 from scout_control.errors import ConflictError, SettingsError
-from scout_control.installation import encryption
+from scout_control.installation import encryption, key_file, key_rotation
 from scout_control.installation.encryption import Keyring, generate
 
 
@@ -96,6 +96,14 @@ def test_a_key_file_readable_by_others_is_rejected(tmp_path):
         Keyring.of(None, file)
 
 
+def test_an_empty_key_file_is_named(tmp_path):
+    file = tmp_path / "encryption.keys"
+    key_file.write_new(file, [])
+
+    with pytest.raises(SettingsError, match=f"is empty: {file}"):
+        Keyring.of(None, file)
+
+
 def test_a_running_process_decrypts_with_keys_rotated_since(tmp_path):
     file = tmp_path / "encryption.keys"
     running = Keyring.of(None, file)
@@ -105,5 +113,46 @@ def test_a_running_process_decrypts_with_keys_rotated_since(tmp_path):
 
     assert running.decrypt(after) == {"token": "after"}
     assert Keyring.of(None, file).decrypt(before) == {"token": "before"}
-    encryption.remove_old_keys(file)
+    assert encryption.remove_old_keys(file) == 1
     assert len(file.read_text().split()) == 1
+
+
+def test_a_running_process_encrypts_with_no_key_that_was_removed_from_the_file(tmp_path):
+    file = tmp_path / "encryption.keys"
+    running = Keyring.of(None, file)
+    before = running.encrypt({"token": "before"})
+    encryption.add_primary_key(file)
+    encryption.remove_old_keys(file)
+    after = running.encrypt({"token": "after"})
+
+    assert Keyring.of(None, file).decrypt(after) == {"token": "after"}
+    assert running.decrypt(before) == {"token": "before"}
+
+
+def test_a_running_process_works_on_without_its_key_file(tmp_path):
+    file = tmp_path / "encryption.keys"
+    running = Keyring.of(None, file)
+    kept = file.rename(tmp_path / "elsewhere.keys")
+    ciphertext = running.encrypt({"token": "canary"})
+
+    assert running.decrypt(ciphertext) == {"token": "canary"}
+    assert Keyring.of(None, kept).decrypt(ciphertext) == {"token": "canary"}
+
+
+@pytest.mark.parametrize(
+    ("encrypted_with", "of_one", "of_two"),
+    [
+        ([], True, False),
+        ([0], True, True),
+        ([1], True, False),  # of one, no key decrypts it
+        ([0, 1], True, False),
+        ([2], True, False),
+        ([2, 0], True, True),
+    ],
+)
+def test_a_rotation_adds_a_key_only_where_the_first_one_is_not_new(encrypted_with, of_one, of_two):
+    keys = [generate() for _ in range(3)]
+    ciphertexts = [Keyring([keys[number]]).encrypt({}) for number in encrypted_with]
+
+    assert key_rotation.needs_new_key(Keyring(keys[:1]), ciphertexts, 1) is of_one
+    assert key_rotation.needs_new_key(Keyring(keys[:2]), ciphertexts, 2) is of_two

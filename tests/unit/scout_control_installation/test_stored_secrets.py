@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from scout_control.installation import key_rotation, stored_secrets
+from scout_control.installation.encryption import Keyring, generate
 from scout_control.store import ciphertexts
 from scout_control.store.models import Base
 from sqlalchemy import LargeBinary
@@ -26,3 +28,14 @@ def test_all_secrets_are_checked_and_rotated():
     kept = {f"{table}.{column}" for table, column in ciphertexts.COLUMNS}
     assert kept == checked - {f"{stored_secrets.SERVICE_LOGINS}.secrets"}
     assert {each for each in binary if each.rpartition(".")[2] not in NO_SECRETS} == checked
+
+
+@pytest.mark.parametrize(
+    ("encrypted_with", "fits"),
+    [([], True), ([0], True), ([1], True), ([2], False), ([2, 2], False), ([2, 1], True)],
+)
+def test_keys_fit_if_they_decrypt_anything_that_is_stored(encrypted_with, fits):
+    keys = [generate() for _ in range(3)]
+    secrets = [Keyring([keys[number]]).encrypt({}) for number in encrypted_with]
+
+    assert stored_secrets.fits(Keyring(keys[:2]), iter(secrets)) is fits

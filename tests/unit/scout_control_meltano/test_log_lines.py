@@ -70,3 +70,10 @@ def test_a_long_line_is_cut():
 @pytest.mark.parametrize("line", ["{", "[1]", "{not json", "[" * 100_000])
 def test_lines_of_another_shape_are_kept_as_text(line):
     assert readable(line).text == line[:MAX_CHARACTERS] or "left out" in readable(line).text
+
+
+def test_where_meltano_offers_help_is_no_line_of_a_run():
+    text = "Need help fixing this problem? Visit https://melta.no/ for steps, or to\njoin Slack.\n"
+
+    assert readable(json.dumps({"event": text, "level": "info"})) is None
+    assert readable(text) is None

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from scout_control.meltano.reports import (
     Committed,
     ModelEnded,
+    Notice,
+    RuleOutcomes,
     StreamProgress,
     Wait,
     WaitEnded,
@@ -125,3 +127,40 @@ NAMES = st.sampled_from(["event", "waiting", "committed_rows", "metric_info", "s
 @given(st.dictionaries(NAMES, VALUES))
 def test_no_event_of_any_shape_breaks_a_run(event):
     report_of(event, {})
+
+
+NOTICE = {"event": "cases: 2 records\nrejected", "notice": True}
+
+
+def test_our_plugins_mark_what_people_should_see_without_the_log():
+    for name in ("tap-commcare", "target-scout-postgres"):
+        event = {"string_id": name, **NOTICE}
+        assert report_of(event, {}) == Notice("cases: 2 records rejected")
+    long = {"string_id": "tap-commcare", "event": "x" * 9_000, "notice": True}
+    assert len(report_of(long, {}).text) == 500
+
+
+@pytest.mark.parametrize("name", ["tap-other", "target-other", "dbt", "tap-commcare-x"])
+def test_what_others_mark_is_not_quoted(name):
+    rules = {"event": "x", "column_rules": {"matched": ["Asha"]}}
+
+    assert report_of({"string_id": name, **NOTICE}, {}) is None
+    assert report_of({"string_id": name, **rules}, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "matched"),
+    [
+        ({"matched": ["a.b"], "unmatched": ["a.c"]}, {"a.b": True, "a.c": False}),
+        ({"matched": ["a.b"], "unmatched": ["a.b", 7]}, {"a.b": True}),
+        ({"matched": "a.b"}, {}),
+        ({}, {}),
+    ],
+)
+def test_the_target_reports_which_rules_matched(value, matched):
+    assert report_of(TARGET | {"event": "x", "column_rules": value}, {}) == RuleOutcomes(matched)
+
+
+@pytest.mark.parametrize("value", [None, [], "a.b", 7])
+def test_outcomes_of_another_shape_report_nothing(value):
+    assert report_of(TARGET | {"event": "x", "column_rules": value}, {}) is None

@@ -87,3 +87,56 @@ def test_names_of_streams_and_columns_are_no_addresses():
     rules = {name: {"servers": ["host", "url.path"]} for name in column_rules.NAMES}
 
     assert Addresses().among(rules) == {}
+
+
+RULED = (
+    {"exclude_columns": {"cases": ["properties.phone"], "f*": ["x"]}},
+    {"hash_columns": {"cases": ["y"]}},
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([{}, {}], {}),
+        ([{"cases.y": False}, {}], {"cases.y": False}),
+        # A read in which nothing of it came neither sets a warning nor clears one.
+        ([{"cases.y": False}, {"f*.x": True}], {"cases.y": False, "f*.x": True}),
+        ([{"cases.y": True}, {"cases.y": False}], {"cases.y": True}),
+        ([{"cases.y": False}, {"cases.y": True}], {"cases.y": True}),
+        ([{"cases.gone": False}, {"forms.gone": True}], {}),
+    ],
+)
+def test_a_rule_that_matched_once_is_no_mistake(found, expected):
+    assert column_rules.known(RULED, ["cases", "forms"], *found) == expected
+
+
+def test_rules_for_a_stream_that_the_source_lacks_match_nothing():
+    assert column_rules.known(RULED, ["cases", "users"], {}) == {"f*.x": False}
+    assert column_rules.known(RULED, [], {}) == {}
+    assert column_rules.known([{"exclude_columns": {"a[b]*": ["c"]}}], ["a[b]c"], {}) == {}
+
+
+def test_rules_that_matched_nothing_are_named_within_bounds():
+    assert column_rules.unmatched_text({}) is None
+    assert column_rules.unmatched_text({"cases.a": True}) is None
+    text = column_rules.unmatched_text({"cases.a": True, "forms.z": False, "cases.b": False})
+    assert text.startswith("exclude/hash rules matched nothing: cases.b, forms.z. What they")
+    many = column_rules.unmatched_text({f"cases.{number:03}": False for number in range(400)})
+    assert "cases.009 and 390 more. " in many
+
+
+def test_names_that_no_loaded_row_has_may_be_mistyped():
+    given = (
+        {"exclude_columns": {"cases": ["properties.phnoe", "name", "properties.*x", "p.q.r"]}},
+    )
+    paths = column_rules.inner_paths(
+        {"cases.p.q.r": True}, *given, {"hash_columns": {"f*": ["a.b"], "cases": ["p.q.s"]}}
+    )
+    assert paths == [("cases", "p", "q"), ("cases", "properties", "phnoe")]
+
+    seen = {("cases", "properties"): {"phone", "age"}, ("cases", "p"): set()}
+    [text] = column_rules.unseen(paths, seen)
+    assert text.startswith("No row that is loaded has cases.properties.phnoe. Did you mean phone?")
+    assert column_rules.unseen(paths, {("cases", "properties"): {"phnoe"}}) == []
+    assert column_rules.unseen(paths, {}) == []

@@ -29,6 +29,8 @@ def facts(**given) -> Facts:
 
 
 RUNNING = {"run_status": "running"}
+ERROR = {"status": "error", "sync_error": "no luck"}
+UNLINKED = {"is_linked": False}
 
 
 @pytest.mark.parametrize(
@@ -38,9 +40,17 @@ RUNNING = {"run_status": "running"}
         ({"status": "expired", "sync_error": "old", "next_sync_at": LATE}, Health.FINE, None),
         ({"status": "error", "sync_error": "no luck"}, Health.FAILED, "no luck"),
         ({"status": "error"}, Health.FAILED, FAILED_BEFORE),
-        ({"needs_reconnect": True}, Health.FAILED, "reconnect"),
+        ({"refusal": "refused: reconnect"}, Health.FAILED, "refused: reconnect"),
+        (ERROR | {"refusal": "refused"}, Health.FAILED, "no luck"),  # the run says what was refused
+        (ERROR | {"refusal": "deleted", "is_reset": True}, Health.FAILED, "deleted"),
+        (UNLINKED | {"remains": "kept"}, Health.ATTENTION, "kept"),
+        (UNLINKED, Health.FINE, None),
         ({"sync_error": "forms: 403"}, Health.ATTENTION, "forms: 403"),
         ({"transform_error": "model a"}, Health.ATTENTION, "dbt failed: model a"),
+        ({"unmatched_rules": "rules: a"}, Health.ATTENTION, "rules: a"),
+        ({"unmatched_rules": "x", "transform_error": "a"}, Health.ATTENTION, "dbt failed: a"),
+        ({"unmatched_rules": "x", "status": "expired"}, Health.FINE, None),
+        (RUNNING | {"unmatched_rules": "rules: a"}, Health.ATTENTION, "rules: a"),
         ({"next_sync_at": LATE}, Health.ATTENTION, "is a worker running?"),
         ({"next_sync_at": LATE, "is_paused": True}, Health.FINE, None),
         ({"next_sync_at": NOW - timedelta(minutes=5)}, Health.FINE, None),
@@ -89,6 +99,14 @@ QUEUED = {"run_status": "queued", "run_since": NOW}
         ({"status": "syncing", "run_status": "paused", "run_since": SOON}, Condition.PAUSED, None),
         ({"run_status": "paused", "run_since": SOON} | NEVER | ALONE, Condition.PAUSED, None),
         ({"status": "error", "sync_error": "no"} | QUEUED, Condition.FAILED, "no"),
+        (UNLINKED | {"remains": "kept"}, Condition.UNLINKED, "kept"),
+        (UNLINKED | ERROR | {"remains": "kept"}, Condition.UNLINKED, "kept"),
+        (UNLINKED | {"sync_error": "disconnected"}, Condition.UNLINKED, None),
+        (UNLINKED | {"refusal": "refused", "next_sync_at": LATE}, Condition.UNLINKED, None),
+        (UNLINKED | NEVER | DUE | ALONE, Condition.UNLINKED, None),
+        (UNLINKED | {"status": "expired"}, Condition.UNLINKED, None),
+        (UNLINKED | RUNNING, Condition.RUNNING, None),  # it finishes first
+        (UNLINKED | QUEUED | {"remains": "kept"}, Condition.UNLINKED, "kept"),
     ],
 )
 def test_what_a_dataset_is_or_does(given, condition, reason):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scout_control.rules.suggestions import advice, closest, did_you_mean
+from scout_control.rules.suggestions import advice, closest, did_you_mean, near_paths
 
 SETTINGS = ("domain", "domains", "case_types", "page_size", "base_url")
 
@@ -42,3 +42,24 @@ def test_advice_ends_with_all_names():
     assert advice(["kye"], ["key", "act"]) == "Did you mean key? It has: act, key."
     assert advice(["zzz"], ["key"], "Use one of") == "Use one of: key."
     assert advice(["zzz"], []) == ""
+
+
+PATHS = ["emb/connect", "emb/hq", "river/hq", "river/hq/ann", "lake/stock"]
+
+
+@pytest.mark.parametrize(
+    ("path", "known", "near"),
+    [
+        ("emb/nope", PATHS, "Did you mean emb/connect or emb/hq?"),
+        ("rivr/hq", PATHS, "Did you mean river/hq or river/hq/ann or emb/hq?"),
+        ("EMB/HQ", ["emb/hq"], "Did you mean emb/hq?"),
+        ("stock", PATHS, "Did you mean lake/stock?"),  # its project is missing
+        ("ann", PATHS, "Did you mean river/hq/ann?"),
+        ("hill/other", PATHS, ""),
+        ("", PATHS, ""),
+        ("emb/nope", [], ""),
+        ("a/bcdefg", [f"a/{number}" for number in range(9)], "Did you mean a/0 or a/1 or a/2?"),
+    ],
+)
+def test_a_path_that_does_not_exist_leads_to_those_that_do(path, known, near):
+    assert near_paths(path, known) == near

@@ -22,7 +22,9 @@ def written(monkeypatch):
         finish, "finish", lambda _installation, _run, worker, result: found.append((worker, result))
     )
     monkeypatch.setattr(
-        finish, "requeue", lambda _installation, _run, worker, wait, _: found.append((worker, wait))
+        finish,
+        "requeue",
+        lambda _installation, _run, worker, wait, _why, _found: found.append((worker, wait)),
     )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from scout_control.errors import (
 )
 from scout_control.meltano.log import RunLog
 from scout_control.meltano.process import ProcessResult
+from scout_control.rules import column_rules
 from scout_control.rules.expiry import MAX_PAUSE
 from scout_control.runs import finish, run_result
 from scout_control.runs.run_result import RunResult
@@ -25,13 +27,17 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 FAILED = RunFailedError("It broke.", "Run again.")
 REFUSED = CredentialRefusedError("Refused.", "Reconnect.")
 MISSING = CredentialMissingError("Missing.", "Connect.")
+UNMATCHED = {"cases.a": False}
+RULES_UNKNOWN = column_rules.unmatched_text(UNMATCHED)
 PAUSED = RunPausedError("Rate-limited.", "Wait.")
 
 
 def a_run(**values) -> Run:
     link = ProjectSource(refresh_interval_hours=24)
     dataset = Dataset(id=uuid.uuid4(), schema_name="data_x", failures=2, project_source=link)
-    return Run(**{"id": uuid.uuid4(), "dataset": dataset, "rows_loaded": {}, **values})
+    return Run(
+        **{"id": uuid.uuid4(), "dataset": dataset, "rows_loaded": {}, "result": {}, **values}
+    )
 
 
 def a_process(returncode=1, **log) -> ProcessResult:
@@ -259,3 +265,23 @@ def test_all_attempts_at_a_run_share_its_time():
     assert finish.seconds_left({}, 3600.0) == 3600.0
     assert finish.seconds_left(twice, 24 * 3600.0) == 22 * 3600.0
     assert finish.seconds_left(twice, 1800.0) == 1.0
+
+
+def test_the_result_has_the_warnings_of_all_attempts_once():
+    earlier = {"warnings": [RULES_UNKNOWN, "forms: 2 records rejected"], "column_rules": UNMATCHED}
+    found = RunResult(notices=["cases: 1 record rejected", "forms: 2 records rejected"])
+    document = finish.run_columns(a_run(result=earlier), found)["result"]
+    assert document["warnings"] == ["forms: 2 records rejected", "cases: 1 record rejected"]
+
+    found = RunResult(column_rules=UNMATCHED)
+    document = finish.run_columns(a_run(result=earlier), found)["result"]
+    assert document["warnings"] == [RULES_UNKNOWN, "forms: 2 records rejected"]
+    assert document["column_rules"] == UNMATCHED
+    assert "warnings" not in finish.run_columns(a_run(), RunResult())["result"]
+
+
+def test_a_run_that_took_too_long_says_so():
+    process = replace(a_process(), is_interrupted=True, time_limit_seconds=86_400.0)
+
+    assert "stopped at its time limit, after 86400 s." in str(process.error)
+    assert str(replace(process, time_limit_seconds=None).error).startswith("The run was stopped. ")

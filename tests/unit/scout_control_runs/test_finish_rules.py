@@ -30,12 +30,16 @@ KINDS = (
     errors.NetworkError,
     errors.PermissionDeniedError,
     errors.PrivilegeError,
+    errors.QueryError,
+    errors.QueryTimeoutError,
     errors.RunFailedError,
     errors.RunInterruptedError,
     errors.RunPausedError,
     errors.ServerError,
     errors.ServerUnavailableError,
     errors.SettingsError,
+    errors.KeysUnusableError,
+    errors.UnconfirmedError,
 )
 ERRORS = st.none() | st.sampled_from(KINDS).map(lambda kind: kind("It broke.", "Mend it."))
 COUNTS = st.dictionaries(st.sampled_from(["cases", "forms", "नदी"]), st.integers(0, 10**12))
@@ -63,7 +67,7 @@ def results(draw):
 def a_run(failures=0, interval_hours=24, rows_loaded=None) -> Run:
     link = ProjectSource(refresh_interval_hours=interval_hours)
     dataset = Dataset(id=uuid.uuid4(), schema_name="data_x", failures=failures, project_source=link)
-    return Run(id=uuid.uuid4(), dataset=dataset, rows_loaded=rows_loaded or {})
+    return Run(id=uuid.uuid4(), dataset=dataset, rows_loaded=rows_loaded or {}, result={})
 
 
 @given(results(), COUNTS)
@@ -177,10 +181,22 @@ def test_each_error_has_a_public_code_and_an_exit_code(kind):
     assert statuses.code(error) in {
         *("NOT_FOUND", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_EXPIRED", "RATE_LIMITED"),
         *("VALIDATION_ERROR", "CANCELLED", "INTERNAL_ERROR"),
-        *("CONFLICT", "NETWORK_ERROR", "PERMISSION_DENIED"),
+        *("CONFLICT", "NETWORK_ERROR", "PERMISSION_DENIED", "QUERY_TIMEOUT"),
     }
     assert error.exit_code in {1, 2, 3, 65, 75, 77, 143}
     assert str(error) == "It broke. Mend it."
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "reason"),
+    [
+        (errors.QueryError, "VALIDATION_ERROR", "query rejected"),
+        (errors.QueryTimeoutError, "QUERY_TIMEOUT", "query timeout"),
+        (errors.UnconfirmedError, "VALIDATION_ERROR", "confirmation required"),
+    ],
+)
+def test_programs_can_tell_these_errors_from_others(kind, code, reason):
+    assert (statuses.code(kind("It broke.", "Mend it.")), kind.reason) == (code, reason)
 
 
 def test_the_kinds_of_errors_here_are_all_that_exist():

@@ -6,6 +6,8 @@ import pytest
 from scout_control.meltano.reports import (
     Committed,
     ModelEnded,
+    Notice,
+    RuleOutcomes,
     StreamProgress,
     Wait,
     WaitEnded,
@@ -128,3 +130,16 @@ def test_a_new_phase_waits_for_nothing(progress):
     progress.update(Wait("HTTP 429", 15.0))
 
     assert progress.enter(Phase.TRANSFORMING).wait is None
+
+
+def test_what_people_should_see_is_kept_once_and_within_bounds(progress):
+    before = progress.phase
+    for number in (1, 1, *range(50)):
+        assert progress.update(Notice(f"warning {number}")) is None
+    progress.update(RuleOutcomes({"cases.a": False}))
+    progress.update(RuleOutcomes({"cases.b": True}))
+
+    assert progress.notices[:2] == ["warning 1", "warning 0"]
+    assert len(progress.notices) == 20
+    assert progress.column_rules == {"cases.a": False, "cases.b": True}
+    assert progress.phase is before

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from target_scout_postgres import logs
 from target_scout_postgres.errors import DataError, SettingsError
 from target_scout_postgres.singer.column_rules import (
     Rule,
@@ -284,9 +285,37 @@ def test_rules_that_matched_nothing_are_named_once(capsys):
     lines = [schema, record_line(id="1", properties={"phone": "5"})]
     for _ in itertools.chain(protector.map_lines(lines, 1), protector.map_lines(lines, 3)):
         pass
-    protector.log_unused()
+    protector.log_outcomes()
     log = capsys.readouterr().err
 
     assert log.count("nothing in the stream people matched properties.phnoe\n") == 1
     assert log.count("no stream poeple came (did you mean people?)\n") == 1
     assert "absent" not in log
+
+
+def outcomes_of(monkeypatch, lines, exclude):
+    """Return what a program reads of the rules at the end of a run."""
+    protector, extras = LineProtector(exclude, {}, KEY, None), []
+    for _ in protector.map_lines(lines, 1):
+        pass
+    monkeypatch.setattr(logs, "info", lambda _text, extra: extras.append(extra))
+    protector.log_outcomes()
+    return extras[0]["column_rules"]
+
+
+def test_programs_read_which_rules_have_matched(monkeypatch):
+    lines = [schema_line(id=STRING, properties={"type": "object"}), record_line(id="1")]
+    rules = {"people": ["properties.phone"], "p*": ["properties.*"]}
+
+    found = outcomes_of(monkeypatch, [*lines, record_line(properties={"phone": "5"})], rules)
+    assert found == {"matched": ["p*.properties.*", "people.properties.phone"], "unmatched": []}
+    found = outcomes_of(monkeypatch, lines, rules)
+    assert found == {"matched": [], "unmatched": ["p*.properties.*", "people.properties.phone"]}
+
+
+def test_a_stream_without_records_says_nothing_about_its_rules(monkeypatch, capsys):
+    lines = [schema_line(id=STRING, phone=STRING, properties={"type": "object"})]
+    rules = {"people": ["phone", "properties.phnoe"]}
+
+    assert outcomes_of(monkeypatch, lines, rules) == {"matched": ["people.phone"], "unmatched": []}
+    assert "matched" not in capsys.readouterr().err

@@ -23,7 +23,7 @@ from dbt.exceptions import TargetNotFoundError
 from scout_dbt.project import custom_models, model_needs
 from scout_dbt.project.custom_models import CustomModels
 from scout_dbt.project.model_needs import Skipped
-from scout_dbt.runner import failures, jinja_sandbox
+from scout_dbt.runner import failures, jinja_sandbox, plain_text
 from scout_dbt.runner.held_output import HeldOutput, held_output
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 NOT_RUN = 2
 INTERRUPTED: dict[int, int] = {signal.SIGTERM: 143, signal.SIGINT: 130}
-# dbt creates hundreds of thousands of objects and keeps them: collecting less often saves a fifth
-# of its time.
-GC_THRESHOLDS = (100_000, 50, 50)
 DEPENDENT = re.compile(rf"\({custom_models.FOLDER}/(.+?\.sql)\) depends on a ")
 READER_OPTIONS = ("--vars", "--profiles-dir", "--profile", "--project-dir", "--target-path")
 
@@ -102,8 +99,8 @@ def run(arguments: Sequence[str], project: Project, *, is_docs: bool = False) ->
         is_docs: dbt documents the models: then a file that was left out is no failure, and models
             of users that cannot be compiled are left out, too, since one of them stops it.
     """
-    gc.set_threshold(*GC_THRESHOLDS)
     jinja_sandbox.restrict()
+    plain_text.render_as_it_is()
     # dbt opens its connections with this function.
     psycopg2.connect = partial(psycopg2.connect, connection_factory=OpaqueConnection)
     messages = _left_out(project.custom.refused)
@@ -229,7 +226,8 @@ def _fails_with(
         custom_models.assemble(
             files, project.custom, project.source, project.assembled, project.skipped
         )
-        done = dbtRunner().invoke(["parse", "--no-partial-parse", *options])
+        # dbt keeps what it has read without any of them, and reads only the others again.
+        done = dbtRunner().invoke(["parse", *options])
         return type(done.exception) is type(error)
 
     return fails

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api.desired_state.problems import did_you_mean
-from scout_control.api.source_config import SECRETS, check_config, find_missing
+from scout_control.api.source_config import SECRETS, check_config
 from scout_control.credentials import link_settings
+from scout_control.credentials.required_settings import find_missing
 from scout_control.errors import ControlError
 from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING

@@ -15,7 +15,7 @@ from scout_control.datasets import dataset_drop
 from scout_control.errors import ConflictError
 from scout_control.meltano import workdir
 from scout_control.meltano.workdir import CREDENTIAL_DIRECTORY
-from scout_control.store import datasets
+from scout_control.store import datasets, lookups
 from scout_control.store.locks import dataset_lock, try_locks
 from scout_control.store.models import Dataset, ProjectSource, Run, SourceMetadata
 
@@ -46,7 +46,8 @@ def remove(installation: Installation, dataset: Dataset, report: PurgeReport) ->
     """
     with try_locks(installation.store, dataset_lock(dataset.id)) as is_free:
         if not is_free:
-            raise ConflictError("A run of it is in progress.", "Purge again.")
+            path = lookups.path(dataset)
+            raise ConflictError(f"A run of {path} is in progress.", "Purge again after it.")
         with installation.store.begin() as session:
             ids = [str(run) for run in session.scalars(_runs_of(dataset))]
         _wait_for_jobs(installation, ids)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from psycopg.conninfo import conninfo_to_dict
 from scout_dbt import libpq
 
-from scout_control.meltano.run_project import EXTRACTORS, VERBS
+from scout_control.meltano.reports import LOADER_STARTS
+from scout_control.meltano.run_project import EXTRACTORS, LOADERS, VERBS
 from scout_control.meltano.run_server.server import PluginLaunch
 from scout_control.rules.environment import DBT_SETTINGS, PLUGIN_VARIABLES, PROJECT, PROXIES
 
@@ -96,6 +97,7 @@ def _launch(
             **({PROJECT: request.project_id} if is_transform and request.project_id else {}),
         },
         config=_config(plugin, secrets),
+        announcement=LOADER_STARTS if plugin.kind == LOADERS else "",
         files={libpq.PASSFILE: libpq.passfile(str(password))} if password else {},
     )
 

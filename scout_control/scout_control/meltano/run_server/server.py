@@ -64,6 +64,8 @@ class PluginLaunch:
     """Secrets to add to its configuration file."""
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Contents of in-memory files, by the variable that names each file."""
+    announcement: str = ""
+    """What its launcher writes to standard error first."""
 
 
 class RunServer:

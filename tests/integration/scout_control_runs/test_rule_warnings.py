@@ -1,0 +1,105 @@
+"""Rules for columns that matched nothing are told until they match, or are changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from scout_control.errors import RunFailedError
+from scout_control.runs import finish
+from scout_control.runs.run_result import RunResult
+from scout_control.store import lookups, runs
+
+RULE, OTHER = "things.data.phnoe", "things.data.other"
+UNSEEN, SEEN = {RULE: False}, {RULE: True}
+FAILED = RunFailedError("It broke.", "Run again.")
+
+
+class RuledDataset:
+    """A dataset whose link has a rule, and ends of its runs."""
+
+    def __init__(self, installation):
+        self.scout = installation.scout
+        self.path = installation.dataset()
+        _, self.source = self.path.split("/")
+        self.exclude(RULE)
+
+    def exclude(self, *names):
+        paths = [name.removeprefix("things.") for name in names]
+        self.scout.links.update("river", self.source, exclude={"things": paths})
+
+    def claim(self, *, full_refresh=False):
+        installation = self.scout.installation
+        queued = self.scout.runs.queue(self.path, full_refresh=full_refresh)
+        with installation.store.begin() as session:
+            found = lookups.run(session, queued.run_id)
+            return runs.claim(session, found.id, "w", datetime.now(UTC))
+
+    def run(self, column_rules, *, error=None, full_refresh=False):
+        run = self.claim(full_refresh=full_refresh)
+        result = RunResult(column_rules=column_rules, error=error)
+        assert finish.finish(self.scout.installation, run, "w", result)
+        return self.scout.runs.show(str(run.id))
+
+    @property
+    def reason(self):
+        found = self.scout.status().synced_data
+        return next(each["reason"] for each in found if each["path"] == self.path)
+
+    @property
+    def is_told(self):
+        return f"exclude/hash rules matched nothing: {RULE}. " in (self.reason or "")
+
+
+@pytest.fixture
+def ruled(shared_installation):
+    return RuledDataset(shared_installation)
+
+
+def test_only_a_match_or_another_rule_ends_the_warning(ruled):
+    run = ruled.run(UNSEEN)
+    assert run.as_dict()["warnings"] == [ruled.reason]
+    assert ruled.is_told
+    ruled.run({})  # nothing of the stream came
+    assert ruled.is_told
+    ruled.run({}, error=FAILED)  # as does a run that failed before anything was read
+    assert "It broke" in ruled.reason
+    ruled.scout.runs.cancel(ruled.scout.runs.queue(ruled.path).run_id)
+    assert "warnings" in ruled.run({}).as_dict()
+    assert ruled.is_told
+
+    assert "warnings" not in ruled.run(SEEN).as_dict()
+    assert ruled.reason is None
+    ruled.run(UNSEEN)  # no record of this increment had it
+    assert ruled.reason is None
+    ruled.run(UNSEEN, full_refresh=True)
+    assert ruled.is_told
+    ruled.exclude(OTHER)
+    assert ruled.reason is None
+
+
+def test_attempts_at_a_run_count_together(ruled):
+    installation = ruled.scout.installation
+    run = ruled.claim(full_refresh=True)
+    assert finish.requeue(
+        installation, run, "w", attempted=RunResult(column_rules=SEEN, seconds={"load": 2})
+    )
+    assert finish.finish(
+        installation, ruled.claim(), "w", RunResult(column_rules=UNSEEN, seconds={"load": 1})
+    )
+    ended = ruled.scout.runs.show(str(run.id))
+
+    assert ended.phase_seconds == {"load": 3}
+    assert ruled.reason is None
+
+
+def test_what_a_stopped_run_did_not_read_is_unknown(ruled):
+    installation = ruled.scout.installation
+    run = ruled.claim()
+    found = RunResult(column_rules=UNSEEN, rows_loaded={"things": 7}, seconds={"load": 2.0})
+    assert finish.requeue(installation, run, "w", timedelta(), "interrupted by Ctrl-C", found)
+    ended = ruled.scout.runs.cancel(str(run.id), reason="interrupted by Ctrl-C")
+
+    assert ruled.reason is None
+    assert (ended.result["reason"], ended.rows_loaded) == ("interrupted by Ctrl-C", {"things": 7})
+    assert (ended.activity, ended.phase_seconds) == ({}, {"load": 2.0})
