@@ -26,6 +26,7 @@ ALIASES = {
 OTHERWISE = {
     # What these return is in other responses: of types, of credentials, of updates of links.
     *("credentials.source_type", "credentials.default_kind", "links.earlier_rows"),
+    "links.remaining",  # datasets of the project, of which that says which source is linked
     "links.unlinked",  # a list of links with is_active=false
     *("sessions.list", "sessions.end"),  # on the page
 }
