@@ -105,7 +105,7 @@ def check_keys(installation: Installation) -> None:
 
 
 def fits(keyring: Keyring, secrets: Iterable[bytes]) -> bool:
-    """Return whether a key decrypts one of these secrets, or there are none."""
+    """Return whether a key decrypts one of these secrets, or no secret is given."""
     has_any = False
     for secret in secrets:
         has_any = True
