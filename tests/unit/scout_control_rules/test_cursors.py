@@ -32,7 +32,11 @@ def test_any_other_text_is_refused(text):
     ["", "a", "é", "A" * 500]
     + [
         base64.urlsafe_b64encode(each).decode().rstrip("=")
-        for each in (b"2026-01-01|x", b"2026-01-01|" + str(uuid.UUID(int=7)).encode(), b"\xff\xfe|a")
+        for each in (
+            b"2026-01-01|x",
+            b"2026-01-01|" + str(uuid.UUID(int=7)).encode(),
+            b"\xff\xfe|a",
+        )
     ],
 )
 def test_what_no_list_composed_is_refused(text):
