@@ -22,7 +22,7 @@ SUMMARIES = {
     "members": "Manage members: which people belong to which projects.",
     "tokens": "Manage tokens, with which programs act for a person.",
     "sessions": "Manage the browsers in which people are signed in.",
-    "serve": "Serve the REST interface on this machine, until SIGTERM or SIGINT.",
+    "serve": "Serve the page and the REST interface, until SIGTERM or SIGINT.",
     "mcp": "Serve agents (MCP) on standard input and output, until the input ends.",
     "datasets": "Manage datasets.",
     "models": "Manage the dbt models generated for datasets.",

@@ -21,11 +21,17 @@ from scout_control import errors
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 KINDS = (
+    errors.BusyError,
     errors.ConflictError,
     errors.CredentialMissingError,
     errors.CredentialRefusedError,
     errors.DataRefusedError,
+    errors.ForbiddenError,
+    errors.GivenServerError,
+    errors.KeysUnusableError,
     errors.NotFoundError,
+    errors.NotSignedInError,
+    errors.OutdatedError,
     errors.OwnershipError,
     errors.NetworkError,
     errors.PermissionDeniedError,
@@ -38,7 +44,7 @@ KINDS = (
     errors.ServerError,
     errors.ServerUnavailableError,
     errors.SettingsError,
-    errors.KeysUnusableError,
+    errors.TooManyAttemptsError,
     errors.UnconfirmedError,
 )
 ERRORS = st.none() | st.sampled_from(KINDS).map(lambda kind: kind("It broke.", "Mend it."))
