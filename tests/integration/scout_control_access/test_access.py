@@ -7,6 +7,7 @@ shared dataset, a credential and a run; of the sources, one is used by each proj
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 
@@ -37,6 +38,7 @@ ROLES = {
 INSTALLATION = {"dan": Role.OPERATOR, "eve": Role.CONNECTIONS}
 DATASETS = ("river/shared-river", "river/mine/ann", "river/mine/ben", "lake/shared-lake")
 MISSING = "river/nothing"
+SUGGESTIONS = re.compile(r" Did you mean ([^?]+)\?")
 
 
 @dataclass
@@ -184,13 +186,22 @@ def test_a_hidden_dataset_or_run_has_the_message_of_a_missing_one(place, person)
                     call()
                 with pytest.raises(NotFoundError) as absent:
                     datasets_calls(access, missing, "none")[operation]()
-                assert str(hidden.value).replace(name, missing) == str(absent.value), operation
+                said = without_suggestions(hidden.value, access).replace(name, missing)
+                assert said == without_suggestions(absent.value, access), operation
         run, other = place.runs[path], str(uuid.uuid4())
         with pytest.raises(NotFoundError) as hidden:
             access.runs.cancel(run)
         with pytest.raises(NotFoundError) as absent:
             access.runs.cancel(other)
         assert str(hidden.value).replace(run, other) == str(absent.value)
+
+
+def without_suggestions(error, access):
+    """Return a message without the names that may be meant, which are the person's own."""
+    match = SUGGESTIONS.search(str(error))
+    suggested = match.group(1).split(" or ") if match else []
+    assert set(suggested) <= {each.path for each in access.datasets.list().items}
+    return SUGGESTIONS.sub("", str(error))
 
 
 def test_a_hidden_object_takes_the_statements_of_a_missing_one(place):

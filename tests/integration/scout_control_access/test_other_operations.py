@@ -126,6 +126,8 @@ def of_person(access, person, token):
         "tokens.list": lambda: access.tokens.list(person=person),
         "purges.plan": lambda: access.purges.plan(user=person),
         "tokens.revoke": lambda: access.tokens.revoke(token),
+        "sessions.list": lambda: access.sessions.list(person),
+        "sessions.end": lambda: access.sessions.end(person),
     }
 
 
