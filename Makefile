@@ -42,7 +42,7 @@ demo: $(READY) ## sandbox -> tap -> target -> Postgres -> dbt, on this machine (
 	@SCOUT_PROJECT_ROOT='$(CURDIR)' $(BIN)/scout demo --source $(SOURCE) $(ARGS)
 
 test: $(READY) ## run all tests
-	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(READY) ## run the unit tests, which need no database, network or process
 	@$(BIN)/pytest --quiet --numprocesses 2 $(ARGS) tests/unit
