@@ -18,7 +18,7 @@ from mcp.shared.exceptions import MCPError
 from scout_control.errors import ConflictError
 from scout_control.mcp.caller import QUICK, SLOW
 from scout_control.mcp.tools import TOOLS
-from scout_control.rules.statuses import LIVE
+from scout_control.rules.statuses import LIVE, RunStatus
 from scout_control.store.models import Token
 from sqlalchemy import update
 from support.agents import INITIALIZE, on_stdio, over_http, serving, started, wait_until
@@ -331,7 +331,8 @@ def test_clients_that_disappear_take_no_thread_with_them(server, shared_installa
 
     try:
         assert anyio.run(talk)["rows"] == [[1]]
-        assert scout.runs.show(queued.run_id).status in LIVE
+        # Where another test of this file has started the worker, it may have ended well.
+        assert scout.runs.show(queued.run_id).status in {*LIVE, RunStatus.COMPLETED}
     finally:
         cancel_if_alive(scout, queued.run_id)
 
