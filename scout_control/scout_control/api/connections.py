@@ -22,7 +22,7 @@ from scout_control.store.connection_urls import DEFAULT_PORT
 from scout_control.store.models import Connection, Project
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -143,6 +143,8 @@ class Connections:
             raise SettingsError("A connection has a URL or parts of it.", "Give one of them.")
         with self._installation.store.begin() as session:
             connection = lookups.connection(session, name, lock=True)
+            if "port" in reset and parsed is None and "password" not in (parts or {}):
+                raise _password_error(["port"])
             if parts:
                 parsed = self._with_parts(connection, parts)
             if parsed is not None or reset - {"description"}:
@@ -165,10 +167,7 @@ class Connections:
         current = {name: getattr(connection, name) for name in COLUMNS} | login
         moved = [n for n in ("host", "port", "user") if n in parts and parts[n] != current[n]]
         if moved and not parts.get("password"):
-            raise SettingsError(
-                f"The password belongs to the present {', '.join(moved)} of the connection.",
-                "Give the password, too.",
-            )
+            raise _password_error(moved)
         return connection_urls.of_parts({**current, **parts})
 
     def _move(
@@ -264,3 +263,11 @@ def _test(url: str) -> None:
             error, url, "Check that it is running, and the user, password, database and sslmode."
         )
         raise GivenServerError(found.cause, found.remedy) from None
+
+
+def _password_error(moved: Sequence[str]) -> SettingsError:
+    """Return the error for a change that would send the stored password somewhere else."""
+    return SettingsError(
+        f"The password belongs to the present {', '.join(moved)} of the connection.",
+        "Give the password, too.",
+    )

@@ -134,13 +134,13 @@ def _report_test(number: int) -> None:
 
 def _wait_reports() -> Callable[[str, Wait], None]:
     """Return what tells why the tests take long: each reason once, of all accounts of a source."""
-    told: set[str] = set()
+    told = [""]
     is_silent = wants_json()  # now: threads do not know the command
 
     def tell(source: str, wait: Wait) -> None:
         what = f"{source}: {wait.reason.partition(' (')[0]}"
-        if what not in told and not is_silent:
-            told.add(what)
+        if what != told[-1] and not is_silent:
+            told.append(what)
             say(f"{source}: {wait.reason}", err=True)
 
     return tell

@@ -20,12 +20,12 @@ def waiting(text: str) -> Iterator[Callable[[str], None]]:
     """Show that something is waited for; the function that it yields tells why it takes long."""
     if not can_redraw(sys.stderr, os.environ):
         say(f"{text}...", err=True)
-        told: set[str] = set()
+        told = [""]
 
         def tell(why: str) -> None:
             what = why.partition(" (")[0]  # each of several requests tells the same
-            if what not in told:
-                told.add(what)
+            if what != told[-1]:
+                told.append(what)
                 say(f"{text}: {why}", err=True)
 
         yield tell

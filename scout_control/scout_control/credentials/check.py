@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from scout_control.store.models import Source
 
 TIMEOUT_SECONDS = 120
-LONGEST_WAITS = {"max_retry_seconds": 60, "max_rate_limit_wait": 60}
+LONGEST_WAITS = {"max_retry_seconds": 30, "max_rate_limit_wait": 60}
 """Settings of taps: the tap itself gives up, with its reason, before the test is ended."""
 SEE_MESSAGE = "Correct what the message names, then try again."
 TRY_LATER = "Try again later."

@@ -26,6 +26,7 @@ from psycopg.types.datetime import (
 from sqlalchemy import select
 
 from scout_control.datasets import query_failures, query_role
+from scout_control.datasets.bounded_json import BoundedJsonLoader
 from scout_control.errors import (
     ConflictError,
     QueryError,
@@ -53,12 +54,15 @@ MAX_ROWS, MAX_BYTES = 1000, 64 * 1024 * 1024
 FETCH_SIZE = 100
 TIMEOUT_SECONDS = 30.0
 SECONDS_PER_DAY = 24 * 3600.0
-# Values that Postgres can hold and Python cannot: infinity, years before 1 and after 9999.
+# Values that Postgres can hold and Python cannot: infinity, years before 1 and after 9999, JSON
+# that is nested too deeply or has integers of thousands of digits. Their text is returned.
 TYPES_BEYOND_PYTHON = (
     ("date", DateLoader),
     ("timestamp", TimestampLoader),
     ("timestamptz", TimestamptzLoader),
     ("interval", IntervalLoader),
+    ("json", BoundedJsonLoader),
+    ("jsonb", BoundedJsonLoader),
 )
 
 
@@ -303,8 +307,10 @@ def _with_text_fallback(loader: type[Loader]) -> type[Loader]:
             except (
                 psycopg.DataError,
                 OverflowError,
-                NotImplementedError,
-            ):  # the last: unusual interval styles
+                NotImplementedError,  # unusual interval styles
+                RecursionError,
+                ValueError,
+            ):
                 return bytes(data).decode()
 
     return TextFallback

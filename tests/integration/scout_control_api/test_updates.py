@@ -216,8 +216,10 @@ def test_a_connection_keeps_what_its_new_url_does_not_name(scout):
     reset = scout.connections.update("other", unset=["sslrootcert"], test=False)
     assert reset.parameters == {"channel_binding": "require"}
     scout.connections.update("other", url="postgresql://v:w@h:6000/x", test=False)
-    reset = scout.connections.update("other", unset=["sslmode", "port", "database"], test=False)
-    assert (reset.host, reset.port, reset.database, reset.sslmode) == ("h", 5432, "v", None)
+    with pytest.raises(SettingsError, match="password belongs to the present port"):
+        scout.connections.update("other", unset=["port"], test=False)
+    reset = scout.connections.update("other", unset=["sslmode", "database"], test=False)
+    assert (reset.host, reset.port, reset.database, reset.sslmode) == ("h", 6000, "v", None)
     assert reset.description == "Note"
     assert scout.connections.update("other", unset=["description"]).description == ""
     with scout.installation.store.begin() as session:

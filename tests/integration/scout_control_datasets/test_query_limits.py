@@ -29,6 +29,9 @@ SHAPES = (
     ("SELECT FROM things", [(), (), ()]),
     ("SELECT row(1, 2), NULL, pg_sleep(0)", [(("1", "2"), None, "")]),
     ("SELECT '{\"a\": [1]}'::jsonb, ARRAY[1, 2]", [({"a": [1]}, [1, 2])]),
+    # What would exhaust the stack or the memory of who reads it stays text.
+    ("SELECT (repeat('[', 900) || repeat(']', 900))::jsonb", [("[" * 900 + "]" * 900,)]),
+    ("SELECT repeat('9', 5000)::json", [("9" * 5000,)]),
 )
 # Out of the parentheses, into a second statement, past the transaction that only reads.
 ESCAPES = (
