@@ -43,7 +43,6 @@ def create_app(scout: Scout, hosting: Hosting | None = None) -> FastAPI:
     The pages of documentation that FastAPI offers are off: they load scripts from other hosts.
     """
     agents = Endpoint(scout)
-    agents = Endpoint(scout)
     app = FastAPI(
         title="Scout",
         summary="CommCare and CommCare Connect data in your own Postgres.",

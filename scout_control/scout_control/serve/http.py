@@ -24,6 +24,8 @@ LARGEST_BODY = 1 << 20
 WITHOUT_SLASH = ("/api/openapi.json", "/api/docs")
 FORMS = ("/api/datasources/oauth/",)
 """Where a browser sends forms."""
+USED_UP = "/sign-in/"
+"""Addresses that a GET uses up, which a look at the headers must not do."""
 HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -43,7 +45,8 @@ class HttpRules:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["method"] == "HEAD":  # as GET; the server sends no body for it
+        is_used_up = scope["path"].startswith(USED_UP)
+        if scope["method"] == "HEAD" and not is_used_up:  # as GET; the server sends no body for it
             scope = {**scope, "method": "GET"}
         headers = dict(scope["headers"])
         reply = _Reply(send, scope["method"], headers.get(b"if-none-match", b"").decode("latin-1"))

@@ -49,8 +49,7 @@ def open_link(request: Request, secret: Secret) -> Response:
 
     Otherwise a site could sign someone in as another person, who then sees what they do.
     """
-    is_opened = request.method == "GET" and is_typed(request.headers.get("sec-fetch-site"))
-    if is_opened and not _is_signed_in(request):
+    if is_typed(request.headers.get("sec-fetch-site")) and not _is_signed_in(request):
         return _with_link(request, secret)
     browser = _browser(request) or cookies.new_value()
     response = page(request, "link.html", csrf_token=form_token(browser))
