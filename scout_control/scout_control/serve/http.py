@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from scout_control.errors import ControlError, SettingsError
 from scout_control.rules import entity_tags
 from scout_control.rules.error_document import error_document
+from scout_control.serve import protection
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,12 +27,8 @@ FORMS = ("/api/datasources/oauth/",)
 """Where a browser sends forms."""
 USED_UP = "/sign-in/"
 """Addresses that a GET uses up, which a look at the headers must not do."""
-HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-)
+HEADERS = (*protection.HEADERS, (b"content-security-policy", protection.PROGRAM_POLICY))
+"""Of what is refused here, before the rest of the application sees it."""
 
 
 class HttpRules:
