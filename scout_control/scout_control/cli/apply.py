@@ -12,6 +12,7 @@ from scout_control.cli.base import wants_json, with_scout
 from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_result
 from scout_control.cli.terminal import say
+from scout_control.cli.waiting import unless_repeated
 from scout_control.rules.terminal import as_json, escaped
 from scout_control.rules.wording import counted
 
@@ -133,17 +134,10 @@ def _report_test(number: int) -> None:
 
 
 def _wait_reports() -> Callable[[str, Wait], None]:
-    """Return what tells why the tests take long: each reason once, of all accounts of a source."""
-    told = [""]
+    """Return what tells why the tests take long."""
     is_silent = wants_json()  # now: threads do not know the command
-
-    def tell(source: str, wait: Wait) -> None:
-        what = f"{source}: {wait.reason.partition(' (')[0]}"
-        if what != told[-1] and not is_silent:
-            told.append(what)
-            say(f"{source}: {wait.reason}", err=True)
-
-    return tell
+    tell = unless_repeated(lambda text: None if is_silent else say(text, err=True))
+    return lambda source, wait: tell(f"{source}: {wait.reason}")
 
 
 def _print_result(result: Result) -> None:
