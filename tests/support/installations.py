@@ -11,14 +11,19 @@ import textwrap
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg2
 import yaml
 from scout_control.api.scout import Scout
+from scout_control.datasets.provision import provision
 from scout_control.installation import embedded_postgres
 from scout_control.installation.encryption import generate
 from scout_control.installation.settings import Settings
+from scout_control.rules.naming import reader_role
+from scout_control.store import datasets as stored_datasets
+from scout_control.store import lookups
 
 ROOT = Path(__file__).parents[2]
 TAP = """
@@ -121,6 +126,22 @@ class Installation:
         """
         schema = self.scout.datasets.show(dataset).schema
         (self.folder / f"{schema}.sql").write_text(json.dumps(statements))
+
+    def fill(self, dataset: str) -> str:
+        """Give a dataset a table with a row that names it, as a run would; return its schema."""
+        installation = self.scout.installation
+        with installation.store.begin() as session:
+            row = lookups.dataset(session, dataset)
+            provision(installation.server_url_of(row), stored_datasets.names(row))
+            row.status, row.last_sync_at, schema = "ready", datetime.now(UTC), row.schema_name
+        connection = psycopg2.connect(self.superuser_url or self.settings.database_url)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(f'CREATE TABLE "{schema}".things AS SELECT %s AS whose', [dataset])
+                cursor.execute(f'GRANT SELECT ON "{schema}".things TO "{reader_role(schema)}"')
+        finally:
+            connection.close()
+        return schema
 
     def rows(self, dataset: str, statement: str = "SELECT count(*) FROM things") -> list[tuple]:
         """Query a dataset schema as the superuser."""

@@ -144,19 +144,21 @@ class Datasets:
             return queries.execute(self._auth, dataset, statement, limits)
 
     def url(self, name: str, *, new_password: bool = False) -> ReaderUrl:
-        """Return how a tool connects as the reader of a dataset.
+        """Return how a tool of the person connects as a reader of a dataset.
 
-        A new password ends the sessions of all tools, so only who manages the dataset may ask for
-        one.
+        The login is theirs alone. It ends with their access to the dataset, and with the token with
+        which they ask.
         """
-        if new_password:
-            with self._auth.dataset("datasets.revoke_url", name):
-                pass
         with self._auth.dataset("datasets.url", name) as dataset:
-            return self._auth.scout.datasets.url(dataset, new_password=new_password)
+            return self._auth.scout.datasets.url(
+                dataset,
+                new_password=new_password,
+                person=self._auth.identity.person,
+                token=self._auth.identity.token_id,
+            )
 
     def revoke_url(self, name: str) -> bool:
-        """Remove the login of ``url``; return whether there was one."""
+        """Remove the logins of all people and tools; return whether there were any."""
         with self._auth.dataset("datasets.revoke_url", name) as dataset:
             return self._auth.scout.datasets.revoke_url(dataset)
 

@@ -37,13 +37,14 @@ class Identity:
 
     person: str
     scope: Scope
+    token_id: str | None = None
+    """The token of this installation that it rests on, also if a session was begun with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenIdentity(Identity):
-    """Whose a token of this installation is, and which one it is."""
+    """Whose a token of this installation is, and until when."""
 
-    token_id: str
     expires_at: datetime | None
 
 

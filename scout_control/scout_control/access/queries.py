@@ -53,6 +53,7 @@ def execute(auth: Authorizer, dataset_id: str, statement: str, limits: Limits) -
             max_rows=min(limits.max_rows, query.MAX_ROWS),
             max_bytes=min(limits.max_bytes, query.MAX_BYTES),
             timeout_seconds=min(limits.timeout_seconds, query.TIMEOUT_SECONDS),
+            person=auth.identity.person,
         )
     except ControlError as raised:
         error = raised

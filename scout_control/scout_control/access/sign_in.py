@@ -64,7 +64,7 @@ def with_token(installation: Installation, token: str) -> BrowserSession:
             identity.person,
             Method.TOKEN,
             scope=identity.scope,
-            token_id=UUID(identity.token_id),
+            token_id=UUID(str(identity.token_id)),
             limit=identity.expires_at,
         )
 
@@ -169,5 +169,7 @@ def _begin(
 
 
 def _view(row: models.BrowserSession, secret: str) -> BrowserSession:
-    identity = Identity(person=row.person_id, scope=SCOPES_BY_NAME[row.scope])
+    token_id = None if row.token_id is None else str(row.token_id)
+    scope = SCOPES_BY_NAME[row.scope]
+    identity = Identity(person=row.person_id, scope=scope, token_id=token_id)
     return BrowserSession(identity=identity, secret=secret, expires_at=row.expires_at)

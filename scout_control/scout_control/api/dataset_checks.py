@@ -13,13 +13,14 @@ from sqlalchemy import select
 from scout_control.api import views
 from scout_control.api.link_remains import holds_data
 from scout_control.api.views import Finding
+from scout_control.datasets import person_login
 from scout_control.errors import ControlError, SettingsError
 from scout_control.rules import unlinked as unlinked_rules
 from scout_control.rules.health import FAILED_BEFORE
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.rules.wording import counted
 from scout_control.runs.context import is_interrupted
-from scout_control.store import datasets, lookups, runs
+from scout_control.store import datasets, lookups, reader_logins, runs
 from scout_control.store.models import Dataset, ProjectSource
 from scout_control.store.postgres import connect
 
@@ -94,6 +95,23 @@ def _share_again(remaining: Mapping[str, list[str]]) -> str:
     path, roles = next(iter(remaining.items()))
     words = " ".join(map(quote, [path, *roles]))
     return f"Create the role again, or share without it, such as: scout datasets share {words}"
+
+
+def logins(installation: Installation) -> Iterator[Finding]:
+    """Check for logins of people that have ended, and whose role is still there."""
+    with installation.store.begin() as session:
+        ended = [each.role for each in reader_logins.ended(session)]
+        count = len(reader_logins.roles(session)) - len(ended)
+    unknown = [role for roles in person_login.orphans(installation).values() for role in roles]
+    for role in sorted({*ended, *unknown}):
+        yield Finding(
+            check="logins",
+            is_well=False,
+            finding=f"the role {role} reads a dataset for no one",
+            remedy="A worker drops it within the hour; without one: scout tick",
+        )
+    if not ended and not unknown:
+        yield Finding(check="logins", is_well=True, finding=f"of people: {count}", remedy="")
 
 
 def interrupted(installation: Installation) -> Iterator[Finding]:

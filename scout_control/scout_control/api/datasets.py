@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 from scout_control.api import views
 from scout_control.api.changes import check_unset
 from scout_control.api.readers import ReaderUrl
-from scout_control.datasets import aliases, dataset_drop, query, reader_login
+from scout_control.datasets import (
+    aliases,
+    dataset_drop,
+    person_login,
+    query,
+    reader_login,
+    use,
+)
 from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
 from scout_control.rules import alias_names, retention
 from scout_control.rules.json_values import to_json_value
-from scout_control.store import audit, datasets, lookups, metadata, runs
+from scout_control.store import audit, datasets, lookups, metadata, reader_logins, runs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -200,7 +207,7 @@ class Datasets:
         Raises:
             ConflictError: Its data has already been dropped.
         """
-        query.touch(self._installation, name)
+        use.touch(self._installation, name)
         return self.show(name)
 
     def query(
@@ -211,6 +218,7 @@ class Datasets:
         max_rows: int = query.MAX_ROWS,
         max_bytes: int = query.MAX_BYTES,
         timeout_seconds: float = query.TIMEOUT_SECONDS,
+        person: str | None = None,
     ) -> QueryResult:
         """Run one SQL statement as the reader of a dataset; this also marks it as used.
 
@@ -220,6 +228,7 @@ class Datasets:
             max_rows: Limit on the number of rows.
             max_bytes: Limit on the size of the result as text.
             timeout_seconds: Time after which the statement is cancelled.
+            person: Who asks: it runs as their own role of the database, which no one else uses.
 
         Raises:
             ConflictError: The dataset holds no data.
@@ -233,21 +242,37 @@ class Datasets:
             max_rows=max_rows,
             max_bytes=max_bytes,
             timeout_seconds=timeout_seconds,
+            person=person,
         )
 
-    def url(self, name: str, *, new_password: bool = False) -> ReaderUrl:
+    def url(
+        self,
+        name: str,
+        *,
+        new_password: bool = False,
+        person: str | None = None,
+        token: str | None = None,
+    ) -> ReaderUrl:
         """Return how a BI tool or a notebook connects as the reader of a dataset.
 
         The login is made on the first call, and stays until it is revoked or the data is dropped.
+        That of a person is theirs alone, and also ends with their access.
 
         Args:
             name: The dataset.
             new_password: Replace the password, and end the sessions that used the former.
+            person: Whose login it is; by default that of the dataset itself.
+            token: The id of the token with which they ask: the login ends with it, too.
 
         Raises:
             ConflictError: The dataset holds no data.
+            NotFoundError: The person may not read the dataset.
             SettingsError: No configured key decrypts the password.
         """
+        if person is not None:
+            reader = person_login.Reader(person=person, token_id=token)
+            theirs = person_login.login(self._installation, name, reader, new_password=new_password)
+            return ReaderUrl.of(theirs[1], self.show(str(theirs[0].id)))
         dataset, login = reader_login.login(
             self._installation, name, new_password=new_password, action="reader shown"
         )
@@ -258,12 +283,18 @@ class Datasets:
         return reader_login.login(self._installation, name, action="reader used")[1]
 
     def revoke_url(self, name: str) -> bool:
-        """Remove the login of ``url``, and end its sessions; return whether there was one."""
-        return reader_login.revoke(self._installation, name)
+        """Remove the logins of ``url``, and end their sessions; return whether there were any.
+
+        These are that of the dataset, and those of people, who can request new ones.
+        """
+        with self._installation.store.begin() as session:
+            ended = reader_logins.end_all(session, lookups.dataset(session, name).id)
+        was_there = reader_login.revoke(self._installation, name)
+        return bool(person_login.end(self._installation, ended)) or was_there
 
     def search_path(self, project: str, *, user: str | None = None) -> str:
         """Return the search_path with which a project, or a user in it, reads its tables."""
-        return query.search_path(self._installation, project, user)
+        return use.search_path(self._installation, project, user)
 
 
 def _view(session: Session, dataset: Dataset, run: Run | None = None) -> views.Dataset:

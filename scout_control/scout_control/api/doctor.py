@@ -274,6 +274,7 @@ CHECKS: tuple[tuple[str, Callable[[Installation], Iterator[Finding]]], ...] = (
     ("unlinked data", dataset_checks.unlinked),
     ("runs", dataset_checks.interrupted),
     ("readers", dataset_checks.readers),
+    ("logins", dataset_checks.logins),
     ("cross-dataset readers", _cross_dataset_readers),
     ("connections", _connections),
     ("programs", program_checks.check),

@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from scout_control.api.people import find
 from scout_control.api.people_views import Member
+from scout_control.datasets import person_login
 from scout_control.errors import ConflictError, SettingsError
 from scout_control.rules.permissions import PROJECT_ROLES
 from scout_control.rules.suggestions import advice
-from scout_control.store import audit, lookups, models, people, run_cancellation
+from scout_control.store import audit, lookups, models, people, reader_logins, run_cancellation
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -101,7 +102,8 @@ class Members:
     def remove(self, project: str, person: str) -> None:
         """End a membership, and the person's consent that the project reads for them.
 
-        Their data of it is refreshed no longer, and expires; their credentials stay.
+        Their data of it is refreshed no longer, and expires; their credentials stay. Their logins
+        to its datasets are removed, and the sessions of these ended.
 
         Raises:
             NotFoundError: They are no member.
@@ -112,6 +114,8 @@ class Members:
                 run_cancellation.cancel_waiting(session, dataset.id)
             session.delete(member)
             _record(session, "left", member)
+            ended = reader_logins.end_unpermitted(session, member.person_id)
+        person_login.end(self._installation, ended)
 
 
 def _find(session: Session, project: str, person: str) -> models.Member:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from scout_dbt import api as dbt_api
 
-from scout_control.datasets import query, schemas
+from scout_control.datasets import query, schemas, use
 from scout_control.datasets.query_role import time_limit
 from scout_control.datasets.schema_contents import LONGEST_READING_SECONDS, SchemaContents
 from scout_control.errors import (
@@ -191,7 +191,7 @@ class Models:
         """Return a dataset, after recording its use in the audit trail."""
         with self._installation.store.begin() as session:
             dataset = lookups.dataset(session, name)
-            query.record(session, action, dataset)
+            use.record(session, action, dataset)
             lookups.path(dataset)
             return dataset
 
@@ -199,7 +199,7 @@ class Models:
     def _held(self, name: str, action: str) -> Iterator[tuple[Dataset, ProvisionedSchema]]:
         """Hold the lock of a dataset that has data, with its writer's login enabled."""
         dataset = self._dataset(name, action)
-        query.require_data(dataset)
+        use.require_data(dataset)
         with closing(Locks(self._installation.store)) as locks:
             if not locks.acquire(dataset_lock(dataset.id)):
                 raise ConflictError(

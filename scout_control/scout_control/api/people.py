@@ -11,11 +11,12 @@ from sqlalchemy import func, select
 
 from scout_control.api.changes import check_name, check_unset
 from scout_control.api.people_views import Person
+from scout_control.datasets import person_login
 from scout_control.errors import ConflictError, NotFoundError, SettingsError
 from scout_control.rules.permissions import INSTALLATION_ROLES
 from scout_control.rules.suggestions import advice, did_you_mean
 from scout_control.rules.wording import counted
-from scout_control.store import audit, lookups, models, people, sessions
+from scout_control.store import audit, lookups, models, people, reader_logins, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -110,7 +111,8 @@ class People:
             roles: As in ``add``; replaces their roles.
             issuer: As in ``add``.
             subject: As in ``add``.
-            is_active: Whether they, and their tokens, are let in; False ends their sessions, too.
+            is_active: Whether they, and their tokens, are let in; False also ends their sessions
+                and their logins to datasets.
             unset: Names to reset to their defaults: ``name``, ``email``, ``roles``, ``issuer``,
                 ``subject``.
 
@@ -133,8 +135,10 @@ class People:
                 sessions.end_all(session, row.id)
             changes = audit.changes(row, personal=PERSONAL)
             audit.record(session, "updated", "person", person, user=person, changes=changes)
-            session.flush()
-            return _view(session, row)
+            ended = reader_logins.end_unpermitted(session, row.id)
+            view = _view(session, row)
+        person_login.end(self._installation, ended)
+        return view
 
     def remove(self, person: str) -> None:
         """Remove a person, with their memberships and tokens.
@@ -153,8 +157,10 @@ class People:
                     f"Remove them too: scout purge --user {quote(person)}. Or only end the "
                     f"access: scout people update {quote(person)} --inactive",
                 )
+            ended = reader_logins.end_of_person(session, person)
             session.delete(row)
             audit.record(session, "removed", "person", person, user=person)
+        person_login.end(self._installation, ended)
 
 
 def find(session: Session, person: str, *, lock: bool = False) -> models.Person:

@@ -13,12 +13,13 @@ from sqlalchemy import select
 
 from scout_control.api.people import find
 from scout_control.api.people_views import NewToken, Token
+from scout_control.datasets import person_login
 from scout_control.errors import SettingsError
 from scout_control.rules import access_tokens
 from scout_control.rules.identifiers import MAX_LENGTH
 from scout_control.rules.permissions import SCOPES
 from scout_control.rules.suggestions import advice
-from scout_control.store import audit, lookups, models
+from scout_control.store import audit, lookups, models, reader_logins
 
 if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
@@ -90,7 +91,9 @@ class Tokens:
             return NewToken(**vars(view), token=token)
 
     def revoke(self, token_id: str) -> Token:
-        """End a token at once. Repeating it changes nothing.
+        """End a token at once, and logins to datasets whose password was requested with it.
+
+        Repeating it changes nothing.
 
         Args:
             token_id: The id that ``list`` shows, which is not the token.
@@ -105,5 +108,8 @@ class Tokens:
                 row.revoked_at = now
                 names = {"user": row.person_id}
                 audit.record(session, "revoked", "token", row.id, **names, name=row.name)
+            ended = reader_logins.end_unpermitted(session, row.person_id)
             owner = find(session, row.person_id)
-            return Token.of(row, now, is_active=owner.is_active)
+            view = Token.of(row, now, is_active=owner.is_active)
+        person_login.end(self._installation, ended)
+        return view

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from scout_control.datasets import alias_views
+from scout_control.datasets import alias_views, role_retirement
 from scout_control.rules import session_settings
 from scout_control.rules.naming import login_role, reader_role
 from scout_control.store.postgres import connect, has_role
@@ -98,12 +98,18 @@ def rename(connection: Connection[Any], present: str, name: str) -> bool:
 
 
 def set_search_path(connection: Connection[Any], dataset: SchemaNames, alias: str) -> None:
-    """Let the sessions of people's tools look into the alias schema first."""
-    role = login_role(dataset.schema)
-    if has_role(connection, role):
-        statement = sql.SQL("ALTER ROLE {} SET search_path TO {}, {}")
-        names = map(sql.Identifier, (role, alias, dataset.schema))
-        connection.execute(statement.format(*names))
+    """Let the sessions of tools look into the alias schema first."""
+    roles = role_retirement.roles_of_people(connection, dataset)
+    for role in (login_role(dataset.schema), *roles):
+        if has_role(connection, role):
+            set_path_of_role(connection, role, (alias, dataset.schema))
+
+
+def set_path_of_role(connection: Connection[Any], role: str, schemas: Iterable[str]) -> None:
+    """Let the sessions of a role look into these schemas."""
+    path = sql.SQL(", ").join(map(sql.Identifier, schemas))
+    statement = sql.SQL("ALTER ROLE {} SET search_path TO {}").format(sql.Identifier(role), path)
+    connection.execute(statement)
 
 
 def renew(

@@ -15,7 +15,7 @@ from scout_control.datasets import role_retirement, schema_drop, schemas
 from scout_control.errors import ConflictError, ControlError
 from scout_control.rules import expiry
 from scout_control.rules.naming import roles_of
-from scout_control.store import audit, datasets, lookups, run_logs, runs
+from scout_control.store import audit, datasets, lookups, reader_logins, run_logs, runs
 from scout_control.store.locks import GRANTS_LOCK, dataset_lock, exclusive, try_locks
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def remove(
     # Before anything changes: a refusal must leave the dataset as it was.
     schema_drop.check_droppable(server_url, names, force=force)
     with installation.store.begin() as session:
+        roles = [*roles_of(names.schema), *reader_logins.roles(session, dataset.id)]
         # Under the row lock: a reader may have touched the dataset since the caller looked.
         locked = datasets.lock(session, dataset.id)
         if locked is None or (may_drop is not None and not may_drop(session, locked)):
@@ -136,12 +137,13 @@ def remove(
     # Not in the ``try``: roles that cannot be dropped are marked and retried, the data is removed.
     role_retirement.drop(
         server_url,
-        roles_of(names.schema),
+        roles,
         lambda: exclusive(installation.store, GRANTS_LOCK),
     )
     shutil.rmtree(installation.dbt_folder(names.schema), ignore_errors=True)
     with installation.store.begin() as session:
         datasets.record_removal(session, dataset.id)
+        reader_logins.remove_all(session, dataset.id)
         run_logs.delete_of_dataset(session, dataset.id)
         details = audit.of_dataset(dataset)
         audit.record(session, reason, "dataset", dataset.id, **details, forced=force)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
+from scout_control.datasets.role_retirement import OF_PERSON
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
 from scout_control.rules import session_settings
 from scout_control.rules.naming import (
@@ -154,7 +155,8 @@ def set_readers(
 
 
 def _set_members(cursor: Cursor[Any], schema: str, wanted: set[str]) -> None:
-    cursor.execute(MEMBERS, [reader_role(schema)])
+    of_people = OF_PERSON.format(database=cursor.connection.info.dbname)
+    cursor.execute(MEMBERS, {"reader": reader_role(schema), "mark": of_people})
     # The dataset's own roles are members too, and may be created at any time.
     present = {name for (name,) in cursor.fetchall()} - set(roles_of(schema))
     reader = sql.Identifier(reader_role(schema))
@@ -169,7 +171,10 @@ MEMBERS = """
       FROM pg_auth_members
       JOIN pg_roles AS granted ON granted.oid = roleid
       JOIN pg_roles AS member ON member.oid = pg_auth_members.member
-     WHERE granted.rolname = %s AND member.rolname <> current_user
+     WHERE granted.rolname = %(reader)s AND member.rolname <> current_user
+       AND NOT starts_with(
+               coalesce(pg_catalog.shobj_description(member.oid, 'pg_authid'), ''), %(mark)s
+           )
 """
 MISSING_ROLES = """
     SELECT name FROM unnest(%s::text[]) AS name

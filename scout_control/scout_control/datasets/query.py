@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,19 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from psycopg import sql
-from psycopg.adapt import Loader
-from psycopg.types.datetime import (
-    DateLoader,
-    IntervalLoader,
-    TimestampLoader,
-    TimestamptzLoader,
-)
-from sqlalchemy import select
 
-from scout_control.datasets import query_failures, query_role
-from scout_control.datasets.bounded_json import BoundedJsonLoader
+from scout_control.datasets import person_login, query_failures, query_role, use
 from scout_control.errors import (
-    ConflictError,
     QueryError,
     QueryTimeoutError,
     ServerError,
@@ -36,36 +27,19 @@ from scout_control.errors import (
     SettingsError,
 )
 from scout_control.rules import query_limits, session_settings
-from scout_control.rules.statuses import DatasetStatus
-from scout_control.store import audit, datasets, lookups
+from scout_control.store import datasets, lookups
 from scout_control.store.locks import exclusive, query_login_lock
-from scout_control.store.models import Dataset, ProjectSource
-from scout_control.store.owners import dataset_visible_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from psycopg.abc import AdaptContext, Buffer
-    from sqlalchemy.orm import Session
-
     from scout_control.installation.installation import Installation
+    from scout_control.store.models import Dataset
 
 MAX_ROWS, MAX_BYTES = 1000, 64 * 1024 * 1024
 FETCH_SIZE = 100
 TIMEOUT_SECONDS = 30.0
 SECONDS_PER_DAY = 24 * 3600.0
-# Values that Postgres can hold and Python cannot: infinity, years before 1 and after 9999, JSON
-# that is nested too deeply or has integers of thousands of digits. Their text is returned.
-TYPES_BEYOND_PYTHON = (
-    ("date", DateLoader),
-    ("timestamp", TimestampLoader),
-    ("timestamptz", TimestamptzLoader),
-    ("interval", IntervalLoader),
-    ("json", BoundedJsonLoader),
-    ("jsonb", BoundedJsonLoader),
-)
-
-
 TYPE_NAMES = """
     SELECT pg_catalog.format_type(oid, modifier)
       FROM ROWS FROM (pg_catalog.unnest(%s::oid[]), pg_catalog.unnest(%s::int[]))
@@ -116,8 +90,18 @@ def query(
     max_rows: int = MAX_ROWS,
     max_bytes: int = MAX_BYTES,
     timeout_seconds: float = TIMEOUT_SECONDS,
+    person: str | None = None,
 ) -> QueryResult:
     """Execute a query on a dataset and record that the dataset is in use.
+
+    Args:
+        installation: The installation.
+        name: The dataset.
+        statement: The query.
+        max_rows: Limit on the rows.
+        max_bytes: Limit on the size of the result as text.
+        timeout_seconds: Limit on its duration.
+        person: Who asks, for whom it runs as their own role; the query role by default.
 
     Raises:
         NotFoundError: No such dataset exists.
@@ -132,81 +116,21 @@ def query(
         )
     with installation.store.begin() as session:
         dataset = lookups.dataset(session, name)
-        require_data(dataset)
+        use.require_data(dataset)
         datasets.touch(session, dataset.id, datetime.now(UTC))
-        record(session, "queried", dataset, **_statement_digest(statement))
+        use.record(session, "queried", dataset, **_statement_digest(statement))
     server_url = installation.server_url_of(dataset)
     with (
-        closing(connect_as_reader(installation, dataset)) as connection,
+        closing(connect_as_reader(installation, dataset, person)) as connection,
         query_role.time_limit(connection, server_url, timeout_seconds + 1),
     ):
         return _execute(connection, dataset, statement, (max_rows, max_bytes), timeout_seconds)
-
-
-def record(session: Session, action: str, dataset: Dataset, **details: Any) -> None:
-    """Record in the audit trail that a dataset is about to be read."""
-    audit.record(session, action, "dataset", dataset.id, **audit.of_dataset(dataset), **details)
 
 
 def _statement_digest(statement: str) -> dict[str, Any]:
     """Return what the audit trail stores of a statement: not its text, which may hold anything."""
     raw = statement.encode(errors="surrogatepass")
     return {"sha256": hashlib.sha256(raw).hexdigest(), "letters": len(statement)}
-
-
-def touch(installation: Installation, name: str) -> Dataset:
-    """Record that a dataset is in use.
-
-    Raises:
-        NotFoundError: No such dataset exists.
-        ConflictError: Its data has expired.
-    """
-    with installation.store.begin() as session:
-        dataset = lookups.dataset(session, name)
-        if dataset.status == DatasetStatus.EXPIRED:
-            raise _no_data_error(dataset)
-        datasets.touch(session, dataset.id, datetime.now(UTC))
-    return dataset
-
-
-def require_data(dataset: Dataset) -> None:
-    """Raise unless a dataset was loaded and has not expired.
-
-    Raises:
-        ConflictError: It holds no data.
-    """
-    if dataset.last_sync_at is None or dataset.status == DatasetStatus.EXPIRED:
-        raise _no_data_error(dataset)
-
-
-def _no_data_error(dataset: Dataset) -> ConflictError:
-    path = lookups.path(dataset)
-    return ConflictError(
-        f"{path} holds no data now (status: {dataset.status}).", f"Load it: scout run {quote(path)}"
-    )
-
-
-def search_path(installation: Installation, project_id: str, user_id: str | None) -> str:
-    """Return the search path of an owner: the project's schema, then its dataset schemas.
-
-    Raises:
-        NotFoundError: No such project exists.
-    """
-    with installation.store.begin() as session:
-        project = lookups.project(session, project_id)
-        dataset_schemas = session.scalars(
-            select(Dataset.schema_name)
-            .join(Dataset.project_source)
-            .where(
-                ProjectSource.project_id == project.id,
-                dataset_visible_to(user_id),
-                Dataset.status.in_((DatasetStatus.READY, DatasetStatus.SYNCING)),
-                Dataset.last_sync_at.is_not(None),
-            )
-            .order_by(Dataset.created_at, Dataset.schema_name)
-        ).all()
-    schemas = dict.fromkeys([project.db_schema, *dataset_schemas])
-    return ", ".join('"' + schema.replace('"', '""') + '"' for schema in schemas)
 
 
 def statement_timeout(seconds: float) -> bytes:
@@ -221,28 +145,49 @@ def _execute(
     limits: tuple[int, int],
     timeout_seconds: float,
 ) -> QueryResult:
+    began_at = time.monotonic()
     try:
         connection.execute(statement_timeout(timeout_seconds))
         connection.commit()
         connection.read_only = True
-        for name, loader in TYPES_BEYOND_PYTHON:
-            connection.adapters.register_loader(name, _with_text_fallback(loader))
         encoded = statement.encode().rstrip().rstrip(b";")
         if plan := query_limits.explain_query(encoded):
             return _explain(connection, plan, *limits)
         return _fetch(connection, encoded, *limits)
     except UnicodeEncodeError:
         raise QueryError("The query is not valid UTF-8.", "Correct its encoding.") from None
-    except (psycopg.errors.QueryCanceled, psycopg.errors.AdminShutdown):
-        raise QueryTimeoutError(
-            f"The query took longer than {timeout_seconds:g} s.",
-            "Narrow the query, or raise --timeout.",
-        ) from None
+    except (psycopg.errors.QueryCanceled, psycopg.errors.AdminShutdown) as error:
+        is_shutdown = isinstance(error, psycopg.errors.AdminShutdown)
+        passed = time.monotonic() - began_at
+        raise ended_error(passed, timeout_seconds, is_session=is_shutdown) from None
     except psycopg.Error as error:
         path, schema = lookups.path(dataset), dataset.schema_name
         raise QueryError(
             *query_failures.explained(connection, error, statement, path, schema)
         ) from None
+
+
+def ended_error(seconds: float, timeout_seconds: float, *, is_session: bool) -> QueryError:
+    """Return the error for a query that was ended: by its time limit, or by someone.
+
+    Postgres has one code for both, and messages in the language of the server.
+
+    Args:
+        seconds: How long it took.
+        timeout_seconds: How long it might take.
+        is_session: Whether its session was ended, too.
+    """
+    if seconds >= timeout_seconds:
+        return QueryTimeoutError(
+            f"The query took longer than {timeout_seconds:g} s.",
+            "Narrow the query, or raise --timeout.",
+        )
+    cause = f"The query was cancelled before its time limit of {timeout_seconds:g} s"
+    who = "by another session of its role, by an administrator, or by a timeout that it set itself"
+    if is_session:
+        cause = f"The session of the query was ended before its time limit of {timeout_seconds:g} s"
+        who = "by another session of its role, by an administrator, or because the server stops"
+    return QueryError(f"{cause}: {who}.", "Try again.")
 
 
 def _fetch(
@@ -293,36 +238,17 @@ def _explain(
     )
 
 
-def _with_text_fallback(loader: type[Loader]) -> type[Loader]:
-    """Return a loader that returns the text of values that the given one cannot load."""
-
-    class TextFallback(Loader):
-        def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
-            super().__init__(oid, context)
-            self._loader = loader(oid, context)
-
-        def load(self, data: Buffer) -> Any:
-            try:
-                return self._loader.load(data)
-            except (
-                psycopg.DataError,
-                OverflowError,
-                NotImplementedError,  # unusual interval styles
-                RecursionError,
-                ValueError,
-            ):
-                return bytes(data).decode()
-
-    return TextFallback
-
-
-def connect_as_reader(installation: Installation, dataset: Dataset) -> psycopg.Connection[Any]:
-    """Open a session of the query role for a person's query.
+def connect_as_reader(
+    installation: Installation, dataset: Dataset, person: str | None = None
+) -> psycopg.Connection[Any]:
+    """Open a session for a query: as the role of a person, else as the query role.
 
     Raises:
         SettingsError: The dataset has no roles: it was never loaded, or its data has expired.
         ServerError: The server does not answer, or rejects the login.
     """
+    if person is not None:
+        return person_login.connect(installation, dataset, person)
     return _connect(installation, dataset, session_settings.READER)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
+from scout_control.datasets.values import ADAPTERS
 from scout_control.errors import ControlError
 from scout_control.rules import session_settings
 from scout_control.rules.naming import query_role, reader_role
@@ -64,13 +65,7 @@ def connect_as_query_role(
         with control.transaction():
             _enable_login(control, schema, role, password)
         try:
-            return psycopg.connect(
-                url_as_role(server_url, role, password),
-                **defaults(server_url),
-                application_name="scout query",
-                options=options(server_url, settings),
-                prepare_threshold=None,
-            )
+            return open_session(server_url, role, password, settings)
         except psycopg.OperationalError as error:
             raise unavailable(
                 "The dataset's server",
@@ -81,6 +76,24 @@ def connect_as_query_role(
             # The established session continues; only new logins are prevented.
             with suppress(psycopg.Error):
                 disable_login(control, role)
+
+
+def open_session(
+    server_url: str, role: str, password: str, settings: Iterable[session_settings.Setting]
+) -> psycopg.Connection[Any]:
+    """Open a session of a reader.
+
+    Raises:
+        psycopg.OperationalError: The server does not answer, or rejects the login.
+    """
+    return psycopg.connect(
+        url_as_role(server_url, role, password),
+        **defaults(server_url),
+        application_name="scout query",
+        options=options(server_url, settings),
+        prepare_threshold=None,
+        context=ADAPTERS,
+    )
 
 
 def _enable_login(control: psycopg.Connection[Any], schema: str, role: str, password: str) -> None:
@@ -99,7 +112,8 @@ def time_limit(reader: psycopg.Connection[Any], server_url: str, seconds: float)
     """Cancel, then terminate a session after this time.
 
     statement_timeout would not do: the session itself can change it, and a function can catch the
-    cancellation.
+    cancellation. Who may end the session otherwise, such as an administrator, is not told apart by
+    Postgres, but by the time.
     """
     is_done = threading.Event()
     watcher = threading.Thread(target=_terminate_after, args=(reader, server_url, seconds, is_done))

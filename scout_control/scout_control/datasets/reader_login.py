@@ -1,13 +1,15 @@
-"""The login role of people's tools (BI, notebooks, psql): a reader of one dataset, nothing else.
+"""The login role of tools at the host (BI, notebooks, psql): a reader of one dataset, nothing else.
 
 There is one per dataset, from the first request for it until it is revoked or the data is dropped.
 Its password is kept encrypted, so that a tool that was set up once continues to work. It is a
 member of the dataset's reader role only, so that what it evaluates can reach this dataset alone.
+People who sign in have logins of their own: see ``person_login``.
 """
 
 from __future__ import annotations
 
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from shlex import quote
@@ -17,7 +19,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from scout_control.datasets import alias_schema, provision, query, role_retirement
+from scout_control.datasets import alias_schema, provision, role_retirement, use
 from scout_control.errors import SettingsError
 from scout_control.installation import secret_context
 from scout_control.rules.naming import login_role, reader_role
@@ -27,10 +29,10 @@ from scout_control.store import datasets, lookups, postgres
 from scout_control.store.locks import GRANTS_LOCK, exclusive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from psycopg import Connection
-    from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
     from scout_control.store.models import Dataset
@@ -51,6 +53,27 @@ class _Stored:
     is_new: bool
 
 
+@contextmanager
+def server_errors(dataset: Dataset) -> Iterator[None]:
+    """Report what Postgres refuses while a login is made.
+
+    Raises:
+        SettingsError: The dataset was never loaded.
+        ServerError: The server does not answer, or lacks a privilege.
+    """
+    try:
+        yield
+    except psycopg.errors.UndefinedObject:
+        raise SettingsError(
+            f"{lookups.path(dataset)} has no reader role.",
+            f"Load it: scout run {quote(lookups.path(dataset))}",
+        ) from None
+    except psycopg.Error as error:
+        raise postgres.statement_error(
+            "Postgres could not make the reader's login", error, "See: scout doctor"
+        ) from None
+
+
 def login(
     installation: Installation, name: str, *, new_password: bool = False, action: str
 ) -> tuple[Dataset, ReaderLogin]:
@@ -68,26 +91,25 @@ def login(
         ServerError: The server does not answer, or lacks a privilege.
     """
     with installation.store.begin() as session:
-        dataset = _locked(session, name)
-        query.require_data(dataset)
+        dataset = use.lock(session, name)
+        use.require_data(dataset)
         stored = _password(installation, dataset, new_password=new_password)
-        try:
-            made = _at_server(installation, dataset, stored)
-        except psycopg.errors.UndefinedObject:
-            raise SettingsError(
-                f"{lookups.path(dataset)} has no reader role.",
-                f"Load it: scout run {quote(lookups.path(dataset))}",
-            ) from None
-        except psycopg.Error as error:
-            raise postgres.statement_error(
-                "Postgres could not make the reader's login", error, "See: scout doctor"
-            ) from None
+        role = login_role(dataset.schema_name)
+        with (
+            server_errors(dataset),
+            postgres.connect(installation.server_url_of(dataset)) as opened,
+        ):
+            # Also where someone else dropped or locked the role: the password stays the same.
+            if stored.is_new or not opened.execute(CAN_LOG_IN, [role]).fetchone():
+                make(opened, dataset, role, stored.password, limit=CONNECTION_LIMIT)
+                end_sessions(opened, role)
+            made = described(installation, dataset, opened, role, stored.password)
         if stored.is_new:
             dataset.reader_login = installation.keyring.encrypt(
                 {FIELD: stored.password}, secret_context.of_reader_login(dataset)
             )
         action = "reader password changed" if new_password else action
-        query.record(session, action, dataset)
+        use.record(session, action, dataset)
         datasets.touch(session, dataset.id, datetime.now(UTC))
     return dataset, made
 
@@ -99,25 +121,20 @@ def revoke(installation: Installation, name: str) -> bool:
         ServerError: The server does not answer, or lacks a privilege.
     """
     with installation.store.begin() as session:
-        dataset = _locked(session, name)
+        dataset = use.lock(session, name)
         role, server_url = login_role(dataset.schema_name), installation.server_url_of(dataset)
         was_there = dataset.reader_login is not None
         dataset.reader_login = None
         # Its login first: were the role not dropped, it would still be of no use.
         provision.disable_login(server_url, role)
-        query.record(session, "reader revoked", dataset)
-    dropped = role_retirement.drop(
-        server_url, [role], lambda: exclusive(installation.store, GRANTS_LOCK)
-    )
+        use.record(session, "reader revoked", dataset)
+    dropped = role_retirement.drop(server_url, [role], grants_of(installation))
     return was_there or bool(dropped)
 
 
-def _locked(session: Session, name: str) -> Dataset:
-    identity = lookups.dataset(session, name).id
-    dataset = datasets.lock(session, identity)
-    if dataset is None:  # removed since
-        return lookups.dataset(session, name)
-    return dataset
+def grants_of(installation: Installation) -> Callable[[], AbstractContextManager[None]]:
+    """Return what serializes changes of the store's privileges."""
+    return lambda: exclusive(installation.store, GRANTS_LOCK)
 
 
 def _password(installation: Installation, dataset: Dataset, *, new_password: bool) -> _Stored:
@@ -128,33 +145,42 @@ def _password(installation: Installation, dataset: Dataset, *, new_password: boo
     return _Stored(password=str(fields[FIELD]), is_new=False)
 
 
-def _at_server(installation: Installation, dataset: Dataset, stored: _Stored) -> ReaderLogin:
-    server_url, schema = installation.server_url_of(dataset), dataset.schema_name
-    role = login_role(schema)
-    with postgres.connect(server_url) as connection:
-        # Also where the role was dropped or locked by someone else: the password stays the same.
-        if stored.is_new or not connection.execute(CAN_LOG_IN, [role]).fetchone():
-            _make(connection, dataset, stored.password)
-        info = connection.info
-        is_local = installation.is_in_store(dataset)
-        host, port = (is_local and installation.reader_address) or (info.host, info.port)
-        return ReaderLogin(
-            host=host,
-            port=port,
-            database=info.dbname,
-            user=role,
-            password=stored.password,
-            options=options_for_readers(conninfo_to_dict(server_url)),
-        )
+def described(
+    installation: Installation,
+    dataset: Dataset,
+    connection: Connection[Any],
+    role: str,
+    password: str,
+) -> ReaderLogin:
+    """Return how a tool logs in with a role.
+
+    Args:
+        installation: The installation.
+        dataset: The dataset.
+        connection: A session of control on the server of the dataset.
+        role: The role.
+        password: Its password.
+    """
+    info, is_local = connection.info, installation.is_in_store(dataset)
+    host, port = (is_local and installation.reader_address) or (info.host, info.port)
+    return ReaderLogin(
+        host=host,
+        port=port,
+        database=info.dbname,
+        user=role,
+        password=password,
+        options=options_for_readers(conninfo_to_dict(installation.server_url_of(dataset))),
+    )
 
 
-def _make(connection: Connection[Any], dataset: Dataset, password: str) -> None:
-    """Create the role with its password and limits; end sessions of a former password."""
-    role = login_role(dataset.schema_name)
+def make(
+    connection: Connection[Any], dataset: Dataset, role: str, password: str, *, limit: int
+) -> None:
+    """Create a login role of a dataset, or set it up again; commits."""
     names = {
         "role": sql.Identifier(role),
         "reader": sql.Identifier(reader_role(dataset.schema_name)),
-        "limit": sql.Literal(CONNECTION_LIMIT),
+        "limit": sql.Literal(limit),
     }
     if not postgres.has_role(connection, role):
         connection.execute(sql.SQL("CREATE ROLE {role} NOLOGIN").format(**names))
@@ -166,8 +192,12 @@ def _make(connection: Connection[Any], dataset: Dataset, password: str) -> None:
     connection.execute(sql.SQL("ALTER ROLE {role} CONNECTION LIMIT {limit}").format(**names))
     connection.execute(sql.SQL("GRANT {reader} TO {role}").format(**names))
     postgres.join_role(connection, role)
-    alias = dataset.alias or dataset.schema_name
-    alias_schema.set_search_path(connection, datasets.names(dataset), alias)
+    schemas = [*([dataset.alias] if dataset.alias else []), dataset.schema_name]
+    alias_schema.set_path_of_role(connection, role, dict.fromkeys(schemas))
     postgres.set_login(connection, role, password)
-    connection.commit()  # first: a session that is ended could otherwise log in again
+    connection.commit()
+
+
+def end_sessions(connection: Connection[Any], role: str) -> None:
+    """End sessions of a former password; after the new one was committed."""
     connection.execute(provision.TERMINATE_SESSIONS, [role])

@@ -35,10 +35,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MARK = "scout: retired from {database} at "
+OF_PERSON = "scout: reads for one person in {database}: "
+"""How the comment of a role begins with which one person reads a dataset; its owner follows."""
 MAX_TRIES = 5
 SELECT_COMMENTS = """
     SELECT rolname, coalesce(shobj_description(oid, 'pg_authid'), '')
       FROM pg_roles WHERE rolname = ANY(%s) ORDER BY rolname
+"""
+SELECT_WITH_COMMENT = """
+    SELECT rolname FROM pg_catalog.pg_roles
+     WHERE pg_catalog.shobj_description(oid, 'pg_authid') = %s ORDER BY rolname
+"""
+SELECT_OF_PEOPLE = """
+    SELECT rolname, right(pg_catalog.shobj_description(oid, 'pg_authid'), -length(%(mark)s))
+      FROM pg_catalog.pg_roles
+     WHERE starts_with(pg_catalog.shobj_description(oid, 'pg_authid'), %(mark)s) ORDER BY rolname
 """
 SELECT_GRANTEES = """
     SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(rolname) END
@@ -86,8 +97,36 @@ class UndroppedRole:
     databases: list[str]
 
 
-def disable(connection: Connection[Any], dataset: SchemaNames) -> datetime | None:
+def mark_of_person(connection: Connection[Any], owner: str) -> str:
+    """Return the comment of the roles with which people read a dataset.
+
+    By it these are found where the store does not know them, such as after it was restored. It
+    names the database, since a copy of a database may be on the same server, with other roles.
+    """
+    return OF_PERSON.format(database=connection.info.dbname) + owner
+
+
+def roles_of_people(connection: Connection[Any], dataset: SchemaNames) -> list[str]:
+    """Return the roles with which people read a dataset."""
+    mark = mark_of_person(connection, dataset.owner)
+    return [name for (name,) in connection.execute(SELECT_WITH_COMMENT, [mark])]
+
+
+def all_roles_of_people(connection: Connection[Any]) -> dict[str, str]:
+    """Return all roles with which people read datasets of this database, and whose data that is."""
+    mark = OF_PERSON.format(database=connection.info.dbname)
+    return dict(connection.execute(SELECT_OF_PEOPLE, {"mark": mark}).fetchall())
+
+
+def disable(
+    connection: Connection[Any], dataset: SchemaNames, roles: Sequence[str]
+) -> datetime | None:
     """Disable the logins of a dataset's roles and revoke all access to its schema.
+
+    Args:
+        connection: A session on the server.
+        dataset: The dataset.
+        roles: All roles that it may have.
 
     Returns:
         When the roles were first disabled; None if the dataset has no roles.
@@ -95,7 +134,7 @@ def disable(connection: Connection[Any], dataset: SchemaNames) -> datetime | Non
     for attempt in range(MAX_TRIES):
         try:
             with connection.transaction():
-                return _disable(connection, dataset.schema)
+                return _disable(connection, dataset.schema, roles)
         except psycopg.errors.InternalError_:
             # "tuple concurrently updated": another session changed the same role or schema.
             if attempt == MAX_TRIES - 1:
@@ -107,7 +146,7 @@ def clear_marks(connection: Connection[Any], dataset: SchemaNames) -> None:
     """Unmark the roles of a dataset that is loaded again."""
     for role, comment in connection.execute(SELECT_COMMENTS, [roles_of(dataset.schema)]).fetchall():
         if comment.startswith(_mark(connection)):
-            _comment(connection, role, dataset.owner)
+            set_comment(connection, role, dataset.owner)
 
 
 def drop(server_url: str, names: Sequence[str], exclusively: Exclusively) -> int:
@@ -146,8 +185,8 @@ def undropped(connection: Connection[Any]) -> list[UndroppedRole]:
     return [UndroppedRole(name=name, databases=_databases(connection, name)) for name in names]
 
 
-def _disable(connection: Connection[Any], schema: str) -> datetime | None:
-    comments = dict(connection.execute(SELECT_COMMENTS, [roles_of(schema)]).fetchall())
+def _disable(connection: Connection[Any], schema: str, roles: Sequence[str]) -> datetime | None:
+    comments = dict(connection.execute(SELECT_COMMENTS, [roles]).fetchall())
     for role in comments:
         # DROP OWNED requires membership. Granted directly: a membership through the query role
         # would end with that role.
@@ -184,7 +223,7 @@ def _mark_all(connection: Connection[Any], comments: dict[str, str]) -> datetime
             marked_at.append(datetime.fromisoformat(comment.removeprefix(mark)))
             continue  # keeps its time: a repetition must not extend the grace period
         marked_at.append(now)
-        _comment(connection, role, mark + now.isoformat())
+        set_comment(connection, role, mark + now.isoformat())
     return min(marked_at, default=None)
 
 
@@ -228,7 +267,8 @@ def _databases(connection: Connection[Any], role: str) -> list[str]:
     return [name for (name,) in connection.execute(SELECT_DATABASES, [role]).fetchall()]
 
 
-def _comment(connection: Connection[Any], role: str, text: str) -> None:
+def set_comment(connection: Connection[Any], role: str, text: str) -> None:
+    """Set the comment of a role."""
     statement = sql.SQL("COMMENT ON ROLE {} IS {}")
     connection.execute(statement.format(sql.Identifier(role), sql.Literal(text)))
 

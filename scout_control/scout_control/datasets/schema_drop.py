@@ -130,8 +130,11 @@ def drop(server_url: str, dataset: SchemaNames, *, force: bool = False) -> None:
     try:
         with lock_holders.connected(server_url) as connection:
             exists = _check(connection, dataset, force=force)  # again: roles are disabled next
-            since = role_retirement.disable(connection, dataset)
-            _terminate_own_sessions(connection, server_url, dataset.schema)
+            roles = roles_of(dataset.schema) + role_retirement.roles_of_people(connection, dataset)
+            since = role_retirement.disable(connection, dataset, roles)
+            # All sessions of the dataset's roles; these cannot log in again.
+            own = lock_holders.find_by_role(connection, roles)
+            lock_holders.terminate(connection, server_url, own)
             # The alias first: where it cannot be dropped, the schema shows that work is left.
             schemas = alias_schema.find(connection, dataset)
             schemas += [dataset.schema] if exists else []
@@ -162,13 +165,6 @@ def _check(connection: Connection[Any], dataset: SchemaNames, *, force: bool) ->
             "Drop them first, or use --force.",
         )
     return row is not None
-
-
-def _terminate_own_sessions(connection: Connection[Any], server_url: str, schema: str) -> None:
-    """Terminate all sessions of the dataset's roles; these cannot log in again."""
-    lock_holders.terminate(
-        connection, server_url, lock_holders.find_by_role(connection, roles_of(schema))
-    )
 
 
 def _drop_data(

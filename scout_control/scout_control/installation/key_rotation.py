@@ -19,7 +19,7 @@ from scout_control.installation import encryption, key_file, stored_secrets
 from scout_control.rules.wording import counted
 from scout_control.store import audit, models
 from scout_control.store.locks import exclusive
-from scout_control.store.models import Credential, Dataset, ServiceLogin, Source
+from scout_control.store.models import Credential, Dataset, ReaderLogin, ServiceLogin, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,8 +39,9 @@ CIPHERTEXTS: tuple[tuple[Any, Any], ...] = (
     (ServiceLogin.role, ServiceLogin.secrets),
     (Dataset.id, Dataset.hash_key),
     (Dataset.id, Dataset.reader_login),
+    (ReaderLogin.id, ReaderLogin.password),
 )
-REPLACEABLE = (ServiceLogin.secrets, Dataset.reader_login)
+REPLACEABLE = (ServiceLogin.secrets, Dataset.reader_login, ReaderLogin.password)
 """What no key decrypts is made again when it is next needed, and is left as it is until then."""
 LOCK_NAME, LOCK_TIMEOUT_SECONDS = "scout keys rotate", 300
 

@@ -115,6 +115,14 @@ def of_reader_login(dataset: Row) -> EncryptionContext:
     )
 
 
+def of_person_login(row: Row) -> EncryptionContext:
+    """Return the context of the password with which one person reads one dataset."""
+    return EncryptionContext(
+        identity=("person's login", str(row.id), str(row.dataset_id), row.role),
+        **_named(f"the password of the reader {row.role}", "request the login again"),
+    )
+
+
 def of_authorization(state_hash: bytes) -> EncryptionContext:
     """Return the context of what an authorization in progress was begun with."""
     return EncryptionContext(

@@ -35,8 +35,14 @@ if TYPE_CHECKING:
 ALL_COLUMNS: Any = literal_column("*")
 CREDENTIALS, SERVICE_LOGINS, DATASETS = "credentials", "service_logins", "datasets"
 READER_LOGIN = "reader_login"
-REPLACEABLE = {(SERVICE_LOGINS, "secrets"), (DATASETS, READER_LOGIN)}
+READER_LOGINS = "reader_logins"
+REPLACEABLE = {
+    (SERVICE_LOGINS, "secrets"),
+    (DATASETS, READER_LOGIN),
+    (READER_LOGINS, "password"),
+}
 """Passwords that Scout sets itself: one that no key decrypts keeps nothing from working."""
+MADE_AGAIN = {SERVICE_LOGINS, READER_LOGINS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +132,12 @@ def find_loss(installation: Installation, connection: Connection) -> list[Stored
 def undecryptable(installation: Installation, connection: Connection) -> list[StoredSecret]:
     """Return the secrets that no configured key decrypts.
 
-    Without the logins of roles that every ``scout init`` makes again.
+    Without the logins of roles that ``scout init``, or the next query of a person, makes again.
     """
     return [
         secret
         for secret in find(installation, connection)
-        if secret.table != SERVICE_LOGINS and not installation.keyring.opens(secret.ciphertext)
+        if secret.table not in MADE_AGAIN and not installation.keyring.opens(secret.ciphertext)
     ]
 
 
@@ -231,4 +237,5 @@ SECRETS: tuple[
     ),
     (DATASETS, "hash_key", lambda _installation, _, row: secret_context.of_hash_key(row)),
     (DATASETS, READER_LOGIN, lambda _installation, _, row: secret_context.of_reader_login(row)),
+    (READER_LOGINS, "password", lambda _installation, _, row: secret_context.of_person_login(row)),
 )

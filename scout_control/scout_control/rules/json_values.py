@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 
@@ -13,7 +14,7 @@ def to_storable_text(text: str) -> str:
 
 
 def to_json_value(value: Any) -> Any:
-    """Return a JSON value that Postgres can store."""
+    """Return a JSON value that Postgres can store; a number that JSON lacks is a text."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bytes):
@@ -22,6 +23,6 @@ def to_json_value(value: Any) -> Any:
         return {to_storable_text(str(name)): to_json_value(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [to_json_value(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+    if isinstance(value, Decimal) or (isinstance(value, float) and not math.isfinite(value)):
+        return f"{Decimal(value):f}"  # NaN, Infinity, and not 1E-7
     return value if isinstance(value, int | float | bool | None) else to_storable_text(str(value))

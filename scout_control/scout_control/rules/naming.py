@@ -24,6 +24,7 @@ READER_SUFFIX = "_ro"
 WRITER_SUFFIX = "_rw"
 QUERY_SUFFIX = "_query"
 LOGIN_SUFFIX = "_login"
+PERSON_PREFIX = "scout_reader_"
 
 
 class OwnerKind(StrEnum):
@@ -120,8 +121,17 @@ def login_role(schema: str) -> str:
     return schema + LOGIN_SUFFIX
 
 
+def person_role() -> str:
+    """Return a new, random name for the role with which one person reads one dataset.
+
+    Roles belong to the whole server, which other installations may use, too. Every role can see
+    the names of all others, so this one reveals neither the person nor the dataset.
+    """
+    return f"{PERSON_PREFIX}{secrets.token_hex(12)}"
+
+
 def roles_of(schema: str) -> list[str]:
-    """Return the names of all roles that a dataset schema can have."""
+    """Return the names of all roles that a dataset schema can have, except those of people."""
     roles = (login_role, query_role, writer_role, reader_role)
     return [role_of(schema) for role_of in roles]
 

@@ -17,7 +17,7 @@ import psycopg
 from sqlalchemy import select
 
 from scout_control.credentials import renewal
-from scout_control.datasets import dataset_drop, reads, schemas
+from scout_control.datasets import dataset_drop, person_login, reads, schemas
 from scout_control.errors import ControlError
 from scout_control.installation import stored_secrets
 from scout_control.rules import expiry, retention, schedule
@@ -293,11 +293,12 @@ def _time_limit(should_stop: Callable[[], bool]) -> Callable[[], bool]:
 
 
 def end_logins(installation: Installation) -> int:
-    """End writer logins that outlived their run; return how many."""
+    """End writer logins that outlived their run, and logins that no one has; return how many."""
     enabled = schemas.with_enabled_writer(installation)
     with installation.store.begin() as session:
         found = session.scalars(select(Dataset).where(Dataset.schema_name.in_(enabled))).all()
-    return sum(_end_login(installation, dataset) for dataset in found)
+    of_writers = sum(_end_login(installation, dataset) for dataset in found)
+    return of_writers + person_login.drop_orphans(installation)
 
 
 def _end_login(installation: Installation, dataset: Dataset) -> bool:
@@ -335,5 +336,6 @@ def tick(installation: Installation, idle: timedelta | None = None) -> dict[str,
     }
     purge(installation, now)
     end_logins(installation)
+    person_login.sweep(installation)
     dataset_drop.drop_retired_roles(installation)
     return done

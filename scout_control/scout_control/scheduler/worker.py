@@ -24,7 +24,7 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
-from scout_control.datasets import dataset_drop
+from scout_control.datasets import dataset_drop, person_login
 from scout_control.errors import ControlError, KeysUnusableError
 from scout_control.installation import stored_secrets
 from scout_control.rules import fairness
@@ -117,6 +117,10 @@ JOBS: dict[str, tuple[str, Job]] = {
     "renew tokens": (EVERY_15_MINUTES, _renew_tokens),
     "expire": (EVERY_MINUTE, _expire),
     "end logins": (HOURLY, _short(lambda installation, _now: maintenance.end_logins(installation))),
+    "end access": (
+        EVERY_5_MINUTES,
+        _short(lambda installation, _now: person_login.sweep(installation)),
+    ),
     "purge": (DAILY, _short(maintenance.purge)),
     "remove roles": (
         DAILY,

@@ -17,7 +17,7 @@ from scout_control.store.models import Dataset, Installation, ProjectSource
 from scout_control.store.owners import dataset_of, dataset_visible_to
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -190,6 +190,12 @@ def lock(session: Session, dataset_id: uuid.UUID) -> Dataset | None:
         .with_for_update(of=Dataset)
         .execution_options(populate_existing=True)
     )
+
+
+def locked_owners(session: Session, owners: Collection[str]) -> set[str]:
+    """Return those comments of schemas that datasets of this store have, and lock these."""
+    statement = select(Dataset.owner).where(Dataset.owner.in_(owners)).with_for_update()
+    return set(session.scalars(statement))
 
 
 def move(session: Session, dataset_id: uuid.UUID, target: DatasetStatus, **values: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scout_control.errors import SettingsError
 
 SCHEMA = "scout_control"
-VERSION = "0014"
+VERSION = "0015"
 """The newest migration, which produces the tables of ``models``."""
 
 

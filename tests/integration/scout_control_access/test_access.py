@@ -11,11 +11,9 @@ import re
 import uuid
 from dataclasses import dataclass
 
-import psycopg
 import pytest
 from scout_control.access.access import Access
 from scout_control.access.identity import Identity, authenticate
-from scout_control.datasets.provision import provision
 from scout_control.errors import (
     ControlError,
     ForbiddenError,
@@ -23,10 +21,7 @@ from scout_control.errors import (
     NotSignedInError,
     SettingsError,
 )
-from scout_control.rules.naming import reader_role
 from scout_control.rules.permissions import Decision, Relation, Role, Scope, decide
-from scout_control.store import datasets as stored_datasets
-from scout_control.store import lookups
 from sqlalchemy import event, text
 
 PEOPLE = ("ann", "ben", "cara", "dan", "eve", "finn")
@@ -53,22 +48,6 @@ class Place:
         return Access(self.scout, Identity(person=person, scope=scope))
 
 
-def load(made, path):
-    """Give a dataset a table with a row, as a run would."""
-    store = made.scout.installation.store
-    with store.begin() as session:
-        dataset = lookups.dataset(session, path)
-        provision(made.scout.installation.server_url_of(dataset), stored_datasets.names(dataset))
-        dataset.status, schema = "ready", dataset.schema_name
-        session.execute(
-            text("UPDATE scout_control.datasets SET last_sync_at = now() WHERE id = :id"),
-            {"id": dataset.id},
-        )
-    with psycopg.connect(made.superuser_url, autocommit=True) as connection:
-        connection.execute(f"CREATE TABLE \"{schema}\".things AS SELECT '{path}' AS whose")
-        connection.execute(f'GRANT SELECT ON "{schema}".things TO "{reader_role(schema)}"')
-
-
 @pytest.fixture(scope="module")
 def place(shared_installation):
     made = shared_installation
@@ -93,7 +72,7 @@ def place(shared_installation):
         scout.datasets.ensure("river", "mine", user=person)
         scout.credentials.save("mine", "settings", {"key": "canary"}, user=person)
     for path in DATASETS:
-        load(made, path)
+        made.fill(path)
     ids = {path: scout.datasets.show(path).id for path in DATASETS}
     runs = {path: scout.runs.queue(path).run_id for path in DATASETS}
     return Place(scout, ids, runs)

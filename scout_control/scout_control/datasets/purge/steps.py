@@ -21,7 +21,7 @@ from sqlalchemy import delete, update
 
 from scout_control.credentials import renewal
 from scout_control.credentials.records import Owner
-from scout_control.datasets import dataset_drop, schemas
+from scout_control.datasets import dataset_drop, person_login, schemas
 from scout_control.datasets.purge import (
     dataset_removal,
     leftovers,
@@ -34,7 +34,8 @@ from scout_control.errors import ConflictError, ControlError, CredentialMissingE
 from scout_control.installation.installation import QUICKSTART_ANSWERS
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.rules.naming import roles_of
-from scout_control.store import audit, postgres, run_cancellation, runs
+from scout_control.rules.wording import counted
+from scout_control.store import audit, postgres, reader_logins, run_cancellation, runs
 from scout_control.store.locks import dataset_lock, try_locks
 from scout_control.store.models import Base, Credential, Touch
 
@@ -135,9 +136,20 @@ def _end_access(purge: Purge) -> None:
     owner, report = purge.owner, purge.report
     with purge.installation.store.begin() as session:
         report.delete(session, "tokens", owner_data.tokens(session, owner))
-        report.delete(session, "memberships", owner_data.members(session, owner))
+        memberships = owner_data.members(session, owner)
+        report.delete(session, "memberships", memberships)
         if (person := owner_data.person(session, owner)) is not None:
             person.is_active, person.roles = False, []
+        people = {each.person_id for each in memberships}
+        people |= {person.id} if person is not None else set()
+        ended = [
+            each for name in sorted(people) for each in reader_logins.end_unpermitted(session, name)
+        ]
+    if dropped := person_login.end(purge.installation, ended):
+        report.removed["logins"] += dropped
+    if dropped < len(ended):
+        count = counted(len(ended) - dropped, "login")
+        report.failed("logins", f"{count} to datasets could not be dropped: see scout doctor.")
 
 
 def _delete_credentials(purge: Purge) -> None:

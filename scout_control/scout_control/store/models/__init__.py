@@ -24,6 +24,7 @@ from scout_control.store.models.owners import (
     Source,
 )
 from scout_control.store.models.people import Member, Person, Token
+from scout_control.store.models.reader_logins import ReaderLogin
 from scout_control.store.models.requests import IdempotencyKey, Query
 from scout_control.store.models.sessions import Authorization, BrowserSession, SignInLink
 from scout_control.store.version import SCHEMA, VERSION
@@ -49,6 +50,7 @@ __all__ = [
     "Project",
     "ProjectSource",
     "Query",
+    "ReaderLogin",
     "Run",
     "RunLogChunk",
     "ServiceLogin",
