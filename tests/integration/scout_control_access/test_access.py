@@ -11,6 +11,7 @@ import re
 import uuid
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 from scout_control.access.access import Access
 from scout_control.access.identity import Identity, authenticate
@@ -370,18 +371,22 @@ def test_connections_are_managed_by_their_manager_alone(place):
     assert manager.projects.list().items == []
 
 
-def test_a_login_for_tools_is_for_members_and_its_replacement_for_admins(place):
+def test_each_member_has_a_login_for_tools_and_admins_revoke_them_all(place):
     path, foreign = "river/shared-river", "lake/shared-lake"
     ann, ben, dan = (place.access(each) for each in ("ann", "ben", "dan"))
 
     first = ben.datasets.url(path)
     assert ben.datasets.url(path).password == first.password
-    assert outcome(ben.datasets.url, path, new_password=True) == Decision.FORBIDDEN
+    assert ann.datasets.url(path).user != first.user
     assert outcome(dan.datasets.url, path) == Decision.FORBIDDEN
     assert outcome(ben.datasets.url, foreign) == Decision.HIDDEN
-    assert ann.datasets.url(path, new_password=True).password != first.password
     assert outcome(ben.datasets.url, "river/mine/ann") == Decision.HIDDEN
+    changed = ben.datasets.url(path, new_password=True)
+    assert (changed.user, changed.password != first.password) == (first.user, True)
+    assert outcome(ben.datasets.revoke_url, path) == Decision.FORBIDDEN
     assert ann.datasets.revoke_url(path)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(changed.url)
 
 
 def test_a_source_that_is_hidden_is_not_found_through_a_project_either(place):

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from scout_control.errors import QueryError, SettingsError
+from scout_control.rules.json_values import to_json_value
 from support.measuring import run_measured
 from support.preloaded import run_scout
 from support.workers import environment_of
@@ -27,12 +28,73 @@ SHAPES = (
     ("TABLE things", [(0, "a"), (1, "a"), (2, "a")]),
     ("WITH a AS (SELECT 1 AS one) SELECT * FROM a", [(1,)]),
     ("SELECT FROM things", [(), (), ()]),
-    ("SELECT row(1, 2), NULL, pg_sleep(0)", [(("1", "2"), None, "")]),
+    ("SELECT row(1, 2), NULL, pg_sleep(0)", [("(1,2)", None, "")]),
     ("SELECT '{\"a\": [1]}'::jsonb, ARRAY[1, 2]", [({"a": [1]}, [1, 2])]),
     # What would exhaust the stack or the memory of who reads it stays text.
     ("SELECT (repeat('[', 900) || repeat(']', 900))::jsonb", [("[" * 900 + "]" * 900,)]),
     ("SELECT repeat('9', 5000)::json", [("9" * 5000,)]),
 )
+# Each expression, and its value in JSON: the text that Postgres writes where JSON has none.
+EXACT = {
+    "'-infinity'::interval": "-infinity",
+    "'1 mon -3 days 04:05:06.000001'::interval": "1 mon -3 days +04:05:06.000001",
+    "'24:00'::time": "24:00:00",
+    "'10:00'::time": "10:00:00",
+    "'24:00+01:30'::timetz": "24:00:00+01:30",
+    "'infinity'::date": "infinity",
+    "'0044-03-15 BC'::date": "0044-03-15 BC",
+    "'12026-01-01'::date": "12026-01-01",
+    "'0044-03-15'::date": "0044-03-15",
+    "'-infinity'::timestamp": "-infinity",
+    "'294276-12-31 23:59:59.999999'::timestamp": "294276-12-31 23:59:59.999999",
+    "'infinity'::timestamptz": "infinity",
+    "'NaN'::numeric": "NaN",
+    "'0.00000001'::numeric": "0.00000001",
+    "'1e30'::numeric": "1000000000000000000000000000000",
+    "'-0.10'::numeric": "-0.10",
+    "'NaN'::float8": "NaN",
+    "'-Infinity'::float4": "-Infinity",
+    "'-0'::float8": -0.0,
+    "1.1::float4": 1.1,
+    "9223372036854775807": 9223372036854775807,
+    "'12.5'::money::numeric": "12.50",
+    "'[1,5)'::int4range": "[1,5)",
+    "'[2026-01-01,infinity]'::daterange": "[2026-01-01,infinity]",
+    "'{[1,2),[4,5)}'::int4multirange": "{[1,2),[4,5)}",
+    "ARRAY['[1,2)'::int4range, NULL]": ["[1,2)", None],
+    "ARRAY['-infinity'::interval, '1 year']": ["-infinity", "1 year"],
+    "ARRAY['infinity'::date, '2026-01-01']": ["infinity", "2026-01-01"],
+    "ARRAY['NaN'::numeric, 1.50]": ["NaN", "1.50"],
+    "ARRAY['NaN'::float8, '-0']": ["NaN", -0.0],
+    "ARRAY[['24:00'::time]]": [["24:00:00"]],
+    "'[0:1]={1,2}'::int[]": "[0:1]={1,2}",
+    "'{}'::int[]": [],
+    "row(1, NULL, 'a,b', row('x'))": '(1,,"a,b","(x)")',
+    "ARRAY[row(1, NULL)]": ["(1,)"],
+    "'\\x00ff'::bytea": "\\x00ff",
+    "ARRAY['\\x00ff'::bytea]": ["\\x00ff"],
+    "'::ffff:1.2.3.4'::inet": "::ffff:1.2.3.4",
+    "'10.0.0.1/8'::inet": "10.0.0.1/8",
+    "'10.0.0.0/8'::cidr": "10.0.0.0/8",
+    "'08:00:2b:01:02:03'::macaddr": "08:00:2b:01:02:03",
+    "'x'::\"char\"": "x",
+    "B'101'": "101",
+    "point '(1,2)'": "(1,2)",
+    "'a1b2c3d4-0000-0000-0000-000000000001'::uuid": "a1b2c3d4-0000-0000-0000-000000000001",
+    "to_tsvector('simple', 'b a')": "'a':2 'b':1",
+    "'pg_class'::regclass": "pg_class",
+    "'1e400'::json": "1e400",
+    "'0.1234567890123456789'::jsonb": "0.1234567890123456789",
+    "'[1.5, 2, -0.0]'::json": [1.5, 2, -0.0],
+    "'-0'::json": "-0",
+    '\'{"a": 1, "a": 2}\'::json': '{"a": 1, "a": 2}',
+    "'\"\\ud800\"'::json": '"\\ud800"',
+    "'\"a\\u0000b\"'::json": '"a\\u0000b"',
+    "'\"\\ud83d\\ude00\"'::json": "😀",
+    "'18446744073709551617'::jsonb": 18446744073709551617,
+    "ARRAY['1e400'::json]": ["1e400"],
+    "NULL::interval": None,
+}
 # Out of the parentheses, into a second statement, past the transaction that only reads.
 ESCAPES = (
     "SELECT 1) AS q; SET statement_timeout TO 0; SELECT (2",
@@ -89,6 +151,18 @@ def test_rows_are_cut_before_the_one_that_exceeds_the_limit(ask):
 @pytest.mark.parametrize(("statement", "rows"), SHAPES)
 def test_results_and_types_are_unchanged(ask, statement, rows):
     assert ask(statement).rows == rows
+
+
+def test_every_value_comes_out_exact(shared_installation, ask):
+    statement = f"SELECT {', '.join(EXACT)}"
+    [row] = ask(statement).rows
+    found = dict(zip(EXACT, map(to_json_value, row), strict=True))
+    done = run_scout(
+        ["query", ask.dataset, statement, "--json"], environment_of(shared_installation.settings)
+    )
+
+    assert {k: repr(v) for k, v in found.items()} == {k: repr(v) for k, v in EXACT.items()}
+    assert json.loads(done.stdout)["rows"] == [list(EXACT.values())]
 
 
 @pytest.mark.parametrize("statement", ESCAPES)

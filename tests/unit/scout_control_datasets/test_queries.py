@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from psycopg.types.datetime import (
-    DateLoader,
-    IntervalLoader,
-    TimestampLoader,
-    TimestamptzLoader,
-)
-from scout_control.datasets import provision, query, schema_contents
+from scout_control.datasets import provision, query, schema_contents, use
 from scout_control.datasets.provision import ProvisionedSchema
 from scout_control.datasets.query import QueryResult
-from scout_control.errors import ConflictError, ServerError, SettingsError
+from scout_control.errors import (
+    ConflictError,
+    QueryError,
+    QueryTimeoutError,
+    ServerError,
+    SettingsError,
+)
 from scout_control.store import models
 
 
@@ -66,10 +66,10 @@ def test_a_short_limit_is_never_rounded_to_no_limit(seconds, milliseconds):
 )
 def test_only_data_that_was_loaded_and_kept_is_read(values, has_data):
     if has_data:
-        query.require_data(a_dataset(**values))
+        use.require_data(a_dataset(**values))
         return
     with pytest.raises(ConflictError) as refused:
-        query.require_data(a_dataset(**values))
+        use.require_data(a_dataset(**values))
     assert f"(status: {values['status']})" in refused.value.cause
     assert refused.value.remedy == "Load it: scout run 'river/my hq'"
 
@@ -83,23 +83,21 @@ def test_the_audit_trail_keeps_a_digest_of_a_statement(statement):
 
 
 @pytest.mark.parametrize(
-    ("loader", "text", "value"),
+    ("seconds", "is_session", "kind", "said"),
     [
-        (DateLoader, b"2026-11-28", date(2026, 11, 28)),
-        (DateLoader, b"infinity", "infinity"),
-        (DateLoader, b"-infinity", "-infinity"),
-        (DateLoader, b"0044-03-15 BC", "0044-03-15 BC"),
-        (DateLoader, b"12026-01-01", "12026-01-01"),
-        (TimestampLoader, b"2026-11-28 10:00:00", datetime(2026, 11, 28, 10)),  # noqa: DTZ001
-        (TimestampLoader, b"infinity", "infinity"),
-        (TimestampLoader, b"294276-12-31 23:59:59.999999", "294276-12-31 23:59:59.999999"),
-        (TimestamptzLoader, b"2026-11-28 10:00:00+00", datetime(2026, 11, 28, 10, tzinfo=UTC)),
-        (TimestamptzLoader, b"4713-01-01 00:00:00+00 BC", "4713-01-01 00:00:00+00 BC"),
-        (IntervalLoader, b"1 day 02:00:00", "1 day 02:00:00"),  # in a style that it cannot know
+        (30.0, False, QueryTimeoutError, "took longer than 30 s"),
+        (31.5, True, QueryTimeoutError, "took longer than 30 s"),
+        (2.0, False, QueryError, "was cancelled before its time limit of 30 s: by another session"),
+        (2.0, True, QueryError, "The session of the query was ended before its time limit of 30 s"),
     ],
 )
-def test_a_value_that_python_cannot_hold_is_returned_as_text(loader, text, value):
-    assert query._with_text_fallback(loader)(0).load(text) == value
+def test_a_query_that_someone_ended_is_not_said_to_have_taken_too_long(
+    seconds, is_session, kind, said
+):
+    error = query.ended_error(seconds, 30.0, is_session=is_session)
+
+    assert type(error) is kind
+    assert said in error.cause
 
 
 @pytest.mark.parametrize(
