@@ -16,13 +16,14 @@ from scout_control.api.changes import check_name, check_unset
 from scout_control.errors import ConflictError, ControlError, GivenServerError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.installation.installation import PARAMETERS
+from scout_control.rules import connection_trust
 from scout_control.rules.wording import counted
 from scout_control.store import audit, connection_urls, creation, lookups, postgres
 from scout_control.store.connection_urls import DEFAULT_PORT
 from scout_control.store.models import Connection, Project
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from sqlalchemy.orm import Session
 
@@ -120,8 +121,9 @@ class Connections:
         Args:
             name: The connection.
             url: A new URL. What it does not say of ``sslmode`` and other parameters stays.
-            parts: Instead of a URL: parts to change, as in ``add``. A change of host, port or user
-                needs the password, too: the present one is not sent elsewhere.
+            parts: Instead of a URL: parts to change, as in ``add``; a parameter that is None is
+                removed. What would send the present password elsewhere, or protect it less, needs
+                the password: a change of host, port, user or files of TLS, a lower ``sslmode``.
             description: A note for people.
             test: Log in before the change is stored.
             unset: Names to reset to their defaults: ``description``, ``sslmode``, ``port``,
@@ -141,14 +143,18 @@ class Connections:
         reset = check_unset(unset, RESETTABLE, given, f"The connection {name}")
         if parsed is not None and parts:
             raise SettingsError("A connection has a URL or parts of it.", "Give one of them.")
+        is_password_given = url is not None or bool((parts or {}).get("password"))
+        reset |= connection_urls.removed_parameters(parts or {})
         with self._installation.store.begin() as session:
             connection = lookups.connection(session, name, lock=True)
-            if "port" in reset and parsed is None and "password" not in (parts or {}):
-                raise _password_error(["port"])
             if parts:
                 parsed = self._with_parts(connection, parts)
             if parsed is not None or reset - {"description"}:
+                before = {} if is_password_given else self._settings(connection)
                 self._move(connection, parsed, reset)
+                # Before the login is tested, which would send the password already.
+                if not is_password_given:
+                    _check_password_bound(before, self._settings(connection))
                 if test:
                     _test(self._installation.server_url(connection))
             if description is not None or "description" in reset:
@@ -165,10 +171,15 @@ class Connections:
             return connection_urls.of_parts({"host": "-", "user": "-"})  # refused by ``_move``
         login = self._installation.login_of(connection)
         current = {name: getattr(connection, name) for name in COLUMNS} | login
-        moved = [n for n in ("host", "port", "user") if n in parts and parts[n] != current[n]]
-        if moved and not parts.get("password"):
-            raise _password_error(moved)
         return connection_urls.of_parts({**current, **parts})
+
+    def _settings(self, connection: Connection) -> Mapping[str, Any]:
+        """Return how a connection is reached: what its password is bound to, and other settings."""
+        if connection.host is None:
+            return {}
+        login = self._installation.login_of(connection)
+        columns = {name: getattr(connection, name) for name in COLUMNS}
+        return {**login.get(PARAMETERS, {}), **columns, "user": login["user"]}
 
     def _move(
         self, connection: Connection, url: ConnectionUrl | None, reset: frozenset[str]
@@ -265,9 +276,14 @@ def _test(url: str) -> None:
         raise GivenServerError(found.cause, found.remedy) from None
 
 
-def _password_error(moved: Sequence[str]) -> SettingsError:
-    """Return the error for a change that would send the stored password somewhere else."""
-    return SettingsError(
-        f"The password belongs to the present {', '.join(moved)} of the connection.",
-        "Give the password, too.",
-    )
+def _check_password_bound(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Check that the stored password is sent to the same server, protected as well as before.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    if moved := connection_trust.needing_password(before, after):
+        raise SettingsError(
+            f"The password belongs to the present {', '.join(moved)} of the connection.",
+            "Give the password, too.",
+        )

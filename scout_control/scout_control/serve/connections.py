@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from scout_control.api.connections import RESETTABLE as ALL_RESETTABLE
 from scout_control.api.views import Connection
 from scout_control.serve.conditions import Conditional, tagged
 from scout_control.serve.documents import (
@@ -30,6 +31,7 @@ from scout_control.serve.sign_in import SignedIn
 router = APIRouter(prefix="/api/datasources/connections", tags=["connections"])
 PARTS = ("host", "port", "database", "user", "password", "sslmode", "parameters")
 RESETTABLE = {"description", "sslmode", "port", "database"}
+PARAMETERS = sorted({*ALL_RESETTABLE} - RESETTABLE)
 
 
 class Address(Body):
@@ -45,7 +47,7 @@ class Address(Body):
     password: Secret | None = None
     sslmode: Name | None = None
     parameters: Settings | None = Field(
-        None, description="Other parameters of libpq, such as `sslrootcert`."
+        None, description="Other parameters of libpq, such as `sslrootcert`; null removes one."
     )
     test: bool = Field(default=True, description="Log in before it is stored.")
 
@@ -110,9 +112,11 @@ async def update_connection(
 ) -> Connection:
     """Change a connection, after a test login unless `test` is false.
 
-    A change of host, port or user needs the password, too.
+    A change of host, port, user or files of TLS, or a lower sslmode, needs the password, too.
     """
     reset = [n for n in body.model_fields_set & RESETTABLE if getattr(body, n) is None]
+    if "parameters" in body.model_fields_set and body.parameters is None:
+        reset += PARAMETERS
 
     def change() -> Connection:
         show = access.connections.show

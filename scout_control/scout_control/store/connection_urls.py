@@ -159,11 +159,29 @@ def of_parts(parts: Mapping[str, Any]) -> ConnectionUrl:
         user=parts["user"],
         password=parts.get("password") or "",
         sslmode=parts.get("sslmode"),
-        parameters=parts.get("parameters") or {},
+        parameters=_given_parameters(parts.get("parameters") or {}),
     )
     if not SOCKET.match(url.host) and not all(map(_is_host, url.host.split(","))):
         raise SettingsError("The host is neither a name nor an address.", "Correct it.")
     return parse(url.compose())
+
+
+def removed_parameters(parts: Mapping[str, Any]) -> frozenset[str]:
+    """Return the parameters that are to be removed: those that are given as None."""
+    given = parts.get("parameters") or {}
+    return frozenset(name for name, value in given.items() if value is None)
+
+
+def _given_parameters(given: Mapping[str, Any]) -> dict[str, str]:
+    for name, value in given.items():
+        if name not in {*PARAMETERS, SSLMODE}:
+            raise _refused(name)
+        if isinstance(value, bool) or not isinstance(value, str | int | None):
+            raise SettingsError(
+                f"The parameter {name} of a connection is neither a text nor a number.",
+                "Correct it, or leave it out.",
+            )
+    return {name: str(value) for name, value in given.items() if value is not None}
 
 
 def _is_host(text: str) -> bool:

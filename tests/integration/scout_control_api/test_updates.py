@@ -213,12 +213,16 @@ def test_a_connection_keeps_what_its_new_url_does_not_name(scout):
     scout.connections.update("other", url=f"postgresql://v:w@h:6000/x?{kept}", test=False)
     moved = scout.connections.update("other", url="postgresql://v:w@[::1]:6000/x", test=False)
     assert moved.parameters == {"sslrootcert": "/etc/ca.pem", "channel_binding": "require"}
-    reset = scout.connections.update("other", unset=["sslrootcert"], test=False)
+    whole = "postgresql://v:w@[::1]:6000/x"
+    reset = scout.connections.update("other", url=whole, unset=["sslrootcert"], test=False)
     assert reset.parameters == {"channel_binding": "require"}
     scout.connections.update("other", url="postgresql://v:w@h:6000/x", test=False)
     with pytest.raises(SettingsError, match="password belongs to the present port"):
         scout.connections.update("other", unset=["port"], test=False)
-    reset = scout.connections.update("other", unset=["sslmode", "database"], test=False)
+    reset = scout.connections.update("other", unset=["database"], test=False)
+    assert (reset.database, reset.sslmode) == ("v", "verify-full")
+    whole = "postgresql://v:w@h:6000"
+    reset = scout.connections.update("other", url=whole, unset=["sslmode"], test=False)
     assert (reset.host, reset.port, reset.database, reset.sslmode) == ("h", 6000, "v", None)
     assert reset.description == "Note"
     assert scout.connections.update("other", unset=["description"]).description == ""
@@ -233,6 +237,68 @@ def test_a_connection_keeps_what_its_new_url_does_not_name(scout):
         )
     with pytest.raises(ConflictError, match="SCOUT_DATABASE_URL"):
         scout.connections.update("default", unset=["sslmode"])
+
+
+WEAKER = (
+    ({"sslmode": "require"}, "sslmode"),
+    ({"sslmode": "nonsense"}, "sslmode"),
+    ({"parameters": {"sslmode": "disable"}}, "sslmode"),
+    ({"parameters": {"sslmode": None}}, "sslmode"),
+    ({"parameters": {"channel_binding": "prefer"}}, "channel_binding"),
+    ({"parameters": {"channel_binding": None}}, "channel_binding"),
+    ({"parameters": {"sslrootcert": "/tmp/mine.pem"}}, "sslrootcert"),
+    ({"parameters": {"sslrootcert": None}}, "sslrootcert"),
+    ({"parameters": {"sslcrl": "/tmp/empty.crl"}}, "sslcrl"),
+    ({"parameters": {"require_auth": "password"}}, "require_auth"),
+    ({"parameters": {"ssl_min_protocol_version": "TLSv1"}}, "ssl_min_protocol_version"),
+    ({"parameters": {"gssencmode": "disable"}}, "gssencmode"),
+    ({"host": "thief.example.org"}, "host"),
+    ({"host": "db.example.org,thief.example.org"}, "host"),
+    ({"port": 5433}, "port"),
+    ({"user": "other"}, "user"),
+)
+
+
+def test_a_stored_password_is_sent_nowhere_else_and_never_less_protected(scout):
+    kept = "sslmode=verify-full&sslrootcert=/etc/ca.pem&channel_binding=require"
+    url = f"postgresql://u:canary@db.example.org:6000/data?{kept}"
+    before = scout.connections.add("bound", url, test=False)
+    update = scout.connections.update
+
+    for parts, name in WEAKER:
+        # Tested before anything is sent: the login of a test would send the password already.
+        with pytest.raises(SettingsError, match=f"password belongs to the present {name} "):
+            update("bound", parts=parts)
+    for name in ("sslmode", "sslrootcert", "channel_binding", "port"):
+        with pytest.raises(SettingsError, match=f"password belongs to the present {name} "):
+            update("bound", unset=[name])
+    assert scout.connections.show("bound") == before
+
+    harmless = {"database": "other", "parameters": {"connect_timeout": 5, "options": None}}
+    changed = update("bound", parts=harmless, description="x", test=False)
+    assert (changed.database, changed.parameters["connect_timeout"]) == ("other", "5")
+    assert "options" not in changed.parameters
+    changed = update("bound", parts={"parameters": {"connect_timeout": None}}, test=False)
+    assert changed.parameters == before.parameters
+    with_password = {"parameters": {"sslrootcert": None}, "sslmode": "require", "password": "new"}
+    changed = update("bound", parts=with_password, test=False)
+    assert (changed.sslmode, changed.parameters) == ("require", {"channel_binding": "require"})
+    stronger = {"sslmode": "verify-full"}
+    assert update("bound", parts=stronger, test=False).sslmode == "verify-full"
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"connect_timeout": True}, {"options": ["a"]}, {"options": {}}, {"none": None}]
+)
+def test_a_parameter_of_another_type_is_refused(scout, parameters):
+    parts = {"host": "h", "user": "u", "password": "p", "parameters": parameters}
+    with pytest.raises(SettingsError, match="parameter"):
+        scout.connections.add("other", parts=parts, test=False)
+
+
+def test_a_parameter_that_is_null_is_left_out(scout):
+    parts = {"host": "h", "user": "u", "password": "p", "parameters": {"sslrootcert": None}}
+    assert scout.connections.add("other", parts=parts, test=False).parameters == {}
 
 
 def test_a_project_changes_its_connection_only_without_data(scout, link):
