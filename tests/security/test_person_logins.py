@@ -18,8 +18,14 @@ from scout_control.access.identity import authenticate
 from scout_control.access.sign_in import resume, with_token
 from scout_control.api import dataset_checks
 from scout_control.api.scout import Scout
-from scout_control.datasets import person_login, role_retirement
-from scout_control.errors import BusyError, ControlError, NotFoundError, QueryError
+from scout_control.datasets import person_login, role_retirement, sharing
+from scout_control.errors import (
+    BusyError,
+    ControlError,
+    NotFoundError,
+    QueryError,
+    SettingsError,
+)
 from scout_control.installation.encryption import generate
 from scout_control.rules.naming import reader_role
 from scout_control.rules.permissions import Scope
@@ -364,3 +370,70 @@ def test_a_purge_removes_the_logins_of_a_person_and_its_receipt_finds_none(world
     assert found.user not in roles_of_people(world)
     restore()
     assert sign_in("ann").identity.scope == Scope.WRITE
+
+
+@pytest.fixture(scope="module")
+def roles(shared_world, river):
+    """Roles that a dataset cannot be shared with, by what they are; the last one can be."""
+    schema = shared_world.scout.datasets.show(river).schema
+    other = shared_world.scout.datasets.show(shared_world.dataset("pond")).schema
+    shared_world.fill("pond/" + shared_world.scout.datasets.show(other).source)
+    made = {
+        "boss": "CREATE ROLE {} SUPERUSER",
+        "maker": "CREATE ROLE {} CREATEROLE",
+        "parent": "CREATE ROLE {}; GRANT {} TO " + reader_role(schema),
+        "older": "CREATE ROLE {}; COMMENT ON ROLE {} IS 'scout 0123'",
+        "analysts": "CREATE ROLE {}",
+    }
+    names = {what: f"{shared_world.control}_{what}" for what in made}
+    for what, statement in made.items():
+        shared_world.ask(statement.replace("{}", f'"{names[what]}"'))
+    names |= {each: each for each in ("pg_read_all_data", "pg_monitor", "public", "none", "a\0b")}
+    names |= {f"{other}{each}": f"{other}{each}" for each in ("_ro", "_rw", "_query", "_login")}
+    names |= {"own writer": f"{schema}_rw", "own reader": reader_role(schema)}
+    names |= {"control": shared_world.control}
+    yield names
+    for what in made:
+        shared_world.ask(f'DROP OWNED BY "{names[what]}"; DROP ROLE "{names[what]}"')
+
+
+def test_a_dataset_is_shared_only_with_roles_that_only_read(world, river, roles, sign_in):
+    share = world.scout.datasets.share
+    of_ann = sign_in("ann").datasets.url(river).user
+    before = world.fingerprint()
+
+    suitable = roles["analysts"]
+    for role in sorted({*roles.values(), of_ann} - {suitable}):
+        with pytest.raises(SettingsError, match="The role "):
+            share(river, [suitable, role])
+        with pytest.raises(SettingsError, match="The role "):
+            world.scout.datasets.update(river, readers=[role])
+    assert world.fingerprint() == before
+    assert world.scout.datasets.show(river).readers == []
+    # Nor where it was stored by an older version, when the dataset is loaded again.
+    schema = world.scout.datasets.show(river).schema
+    stored = [suitable, roles["maker"], "pg_monitor", f"{schema}_rw"]
+    ignored = sharing.set_readers(world.settings.database_url, schema, stored, skip_missing=True)
+    assert set(ignored) == {*stored} - {suitable}
+    assert share(river, [suitable]).readers == [suitable]
+    share(river, [])
+
+
+def test_a_dataset_without_data_is_not_shared_with_them_either(world, roles):
+    path = world.dataset("river")
+    for role in ("pg_monitor", "public", world.control, roles["own writer"]):
+        with pytest.raises(SettingsError, match="The role "):
+            world.scout.datasets.share(path, [role])
+
+
+def test_the_schema_of_a_project_is_none_of_postgres_scout_or_a_dataset(world, river):
+    projects, shown = world.scout.projects, world.scout.datasets.show(river)
+    world.scout.datasets.update(river, alias="water")
+
+    for name in ("pg_temp", "scout_control", "information_schema", shown.schema, "water", "a\0"):
+        with pytest.raises(SettingsError, match="The schema "):
+            projects.update("hill", db_schema=name)
+        with pytest.raises(SettingsError, match="The schema "):
+            projects.create("valley", db_schema=name)
+    assert projects.update("hill", db_schema="own").db_schema == "own"
+    projects.update("hill", unset=["schema"])

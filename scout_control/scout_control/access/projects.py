@@ -46,11 +46,18 @@ class Projects:
             return self._auth.scout.projects.show(project_id)
 
     def create(
-        self, project: str, *, name: str | None = None, connection: str = "default"
+        self,
+        project: str,
+        *,
+        name: str | None = None,
+        connection: str = "default",
+        db_schema: str = "public",
     ) -> views.Project:
         """Create a project."""
         with self._auth.installation("projects.create"):
-            return self._auth.scout.projects.create(project, name=name, connection=connection)
+            return self._auth.scout.projects.create(
+                project, name=name, connection=connection, db_schema=db_schema
+            )
 
     def update(
         self,

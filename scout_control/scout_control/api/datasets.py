@@ -15,9 +15,9 @@ from scout_control.datasets import (
     person_login,
     query,
     reader_login,
+    sharing,
     use,
 )
-from scout_control.datasets.provision import set_readers
 from scout_control.errors import SettingsError
 from scout_control.rules import alias_names, retention
 from scout_control.rules.json_values import to_json_value
@@ -100,14 +100,21 @@ class Datasets:
             }
 
     def share(self, name: str, roles: Iterable[str]) -> views.Dataset:
-        """Set which roles of the database may read a dataset; all others lose access."""
+        """Set which roles of the database may read a dataset; all others lose access.
+
+        Raises:
+            SettingsError: A role is one of Postgres or of Scout, or can do more than read.
+            NotFoundError: A role does not exist.
+        """
+        chosen = sorted({roles} if isinstance(roles, str) else set(roles))
+        sharing.check_names(self._installation, chosen)
         with self._installation.store.begin() as session:
             dataset = lookups.dataset(session, name)
-            dataset.readers = sorted(set(roles))
+            dataset.readers = chosen
             changes = audit.changes(dataset)
             if dataset.last_sync_at is not None:
                 server_url = self._installation.server_url_of(dataset)
-                set_readers(server_url, dataset.schema_name, dataset.readers)
+                sharing.set_readers(server_url, dataset.schema_name, dataset.readers)
             names = audit.of_dataset(dataset)
             audit.record(session, "shared", "dataset", dataset.id, **names, changes=changes)
             return _view(session, dataset)

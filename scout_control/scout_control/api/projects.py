@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from scout_control.api import link_remains, views
 from scout_control.api.changes import check_name, check_unset
 from scout_control.credentials import renewal
-from scout_control.errors import ConflictError
+from scout_control.errors import ConflictError, SettingsError
+from scout_control.rules import schema_names
 from scout_control.rules.wording import counted
 from scout_control.store import audit, creation, lookups
 from scout_control.store.models import Credential, Dataset, Project, ProjectSource
@@ -63,10 +64,12 @@ class Projects:
         """Create a project under the identifier that your own system uses for it.
 
         Raises:
-            SettingsError: The id is empty, or cannot be typed in a path such as project/source.
+            SettingsError: The id is empty, or cannot be typed in a path such as project/source, or
+                the schema is one of Postgres, of Scout or of a dataset.
         """
         check_name(project_id, "The id of a project", is_id=True)
         with self._installation.store.begin() as session:
+            _check_schema(session, db_schema)
             database = lookups.connection(session, connection)
             project = Project(
                 id=project_id,
@@ -103,7 +106,8 @@ class Projects:
 
         Raises:
             ConflictError: The connection would change, but the present one holds data.
-            SettingsError: A name to unset is unknown.
+            SettingsError: A name to unset is unknown, or the schema is one of Postgres, of Scout or
+                of a dataset.
         """
         given = {"name": name, "connection": connection, "db_schema": db_schema}
         columns = {key: value for key, value in given.items() if value is not None}
@@ -118,6 +122,8 @@ class Projects:
                     _check_holds_no_data(session, project)
                     project.connection = database
                     project.connection_id = database.id
+            if db_schema is not None and db_schema != project.db_schema:
+                _check_schema(session, db_schema)
             for column, value in columns.items():
                 setattr(project, column, value)
             names = {"project": project_id}
@@ -162,6 +168,21 @@ class Projects:
             session.delete(project)
             audit.record(session, "removed", "project", project_id, project=project_id)
         return renewal.revoke_grants(grants)
+
+
+def _check_schema(session: Session, name: str) -> None:
+    """Check the name of the schema of a project's own tables.
+
+    Raises:
+        SettingsError: It is invalid, reserved, or a schema of a dataset.
+    """
+    why = schema_names.find_error(name)
+    if why is None:
+        is_of_dataset = or_(Dataset.schema_name == name, Dataset.alias == name)
+        if session.scalar(select(Dataset.id).where(is_of_dataset)) is not None:
+            why = "must not be a schema of a dataset"
+    if why is not None:
+        raise SettingsError(f"The schema {name!r} {why}.", "Choose another one.")
 
 
 def _remains(session: Session, project: Project) -> link_remains.Remains:

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from scout_control.datasets.role_retirement import OF_PERSON
-from scout_control.errors import NotFoundError, OwnershipError, ServerError
+from scout_control.errors import OwnershipError, ServerError
 from scout_control.rules import session_settings
 from scout_control.rules.naming import (
     SchemaNames,
     is_owner,
     reader_role,
-    roles_of,
     writer_role,
 )
 from scout_control.store import postgres
@@ -40,8 +38,6 @@ from scout_control.store.postgres import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from psycopg import Cursor
 
 LOGIN_VALIDITY = "3 days"  # a safety net: the login is disabled at the end of the run
@@ -89,7 +85,7 @@ def provision(server_url: str, dataset: SchemaNames) -> ProvisionedSchema:
             _provision(server_url, provisioned)
         except psycopg.Error as error:
             if error.sqlstate not in CONCURRENT_DDL or tries == MAX_DDL_TRIES:
-                raise _provision_error(error, provisioned.schema) from None
+                raise provision_error(error, provisioned.schema) from None
             time.sleep(SECONDS_BETWEEN_TRIES * tries)
         else:
             break
@@ -118,68 +114,7 @@ def disable_login(server_url: str, role: str) -> None:
             postgres.disable_login(connection, role)
             connection.execute(TERMINATE_SESSIONS, [role])
     except psycopg.Error as error:
-        raise _provision_error(error, role) from None
-
-
-def set_readers(
-    server_url: str, schema: str, members: Iterable[str], *, skip_missing: bool = False
-) -> list[str]:
-    """Let exactly these roles read a dataset schema, and revoke access from all others.
-
-    Args:
-        server_url: The server of the schema.
-        schema: The dataset schema.
-        members: The roles that may read.
-        skip_missing: Ignore roles that do not exist.
-
-    Returns:
-        The roles that do not exist.
-
-    Raises:
-        NotFoundError: A role does not exist and ``skip_missing`` is not set; nothing was changed.
-        ServerError: The database reported an error.
-    """
-    try:
-        with connect(server_url) as connection, connection.cursor() as cursor:
-            cursor.execute(MISSING_ROLES, [sorted(set(members))])
-            missing = [name for (name,) in cursor.fetchall()]
-            if missing and not skip_missing:
-                raise NotFoundError(
-                    f"Roles missing in the database: {', '.join(map(repr, missing))}.",
-                    f"Create them, or omit them: scout datasets share {schema} ROLE...",
-                )
-            _set_members(cursor, schema, set(members) - set(missing))
-    except psycopg.Error as error:
-        raise _provision_error(error, schema) from None
-    return missing
-
-
-def _set_members(cursor: Cursor[Any], schema: str, wanted: set[str]) -> None:
-    of_people = OF_PERSON.format(database=cursor.connection.info.dbname)
-    cursor.execute(MEMBERS, {"reader": reader_role(schema), "mark": of_people})
-    # The dataset's own roles are members too, and may be created at any time.
-    present = {name for (name,) in cursor.fetchall()} - set(roles_of(schema))
-    reader = sql.Identifier(reader_role(schema))
-    for name in sorted(present - wanted):
-        cursor.execute(sql.SQL("REVOKE {} FROM {}").format(reader, sql.Identifier(name)))
-    for name in sorted(wanted - present):
-        cursor.execute(sql.SQL("GRANT {} TO {}").format(reader, sql.Identifier(name)))
-
-
-MEMBERS = """
-    SELECT member.rolname
-      FROM pg_auth_members
-      JOIN pg_roles AS granted ON granted.oid = roleid
-      JOIN pg_roles AS member ON member.oid = pg_auth_members.member
-     WHERE granted.rolname = %(reader)s AND member.rolname <> current_user
-       AND NOT starts_with(
-               coalesce(pg_catalog.shobj_description(member.oid, 'pg_authid'), ''), %(mark)s
-           )
-"""
-MISSING_ROLES = """
-    SELECT name FROM unnest(%s::text[]) AS name
-     WHERE name NOT IN (SELECT rolname FROM pg_roles) ORDER BY name
-"""
+        raise provision_error(error, role) from None
 
 
 def _check_owner(cursor: Cursor[Any], provisioned: ProvisionedSchema) -> None:
@@ -251,7 +186,8 @@ CREATE_SCHEMA = (
 )
 
 
-def _provision_error(error: psycopg.Error, schema: str) -> ServerError:
+def provision_error(error: psycopg.Error, schema: str) -> ServerError:
+    """Return the error for what Postgres refused of a dataset's schema or roles."""
     state = error.sqlstate or ""
     remedy = next(text for prefix, text in REMEDIES if state.startswith(prefix))
     return statement_error(f"Postgres could not provision {schema}", error, remedy)

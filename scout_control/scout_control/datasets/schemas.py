@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from scout_control.datasets import provision as provisioning
-from scout_control.datasets import role_retirement
+from scout_control.datasets import role_retirement, sharing
 from scout_control.errors import ControlError, ServerError
 from scout_control.rules.naming import WRITER_SUFFIX, writer_role
 from scout_control.store import postgres, singer_state
@@ -121,7 +121,7 @@ def _grant_readers(
             error,
             "Retry; if the error persists, check the server's log.",
         ) from None
-    missing = provisioning.set_readers(
+    missing = sharing.set_readers(
         server_url, provisioned.schema, dataset.readers, skip_missing=True
     )
     if missing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from scout_control.api.people_views import Member
 from scout_control.api.projects import Belongings
@@ -36,6 +36,7 @@ class NewProject(Body):
     id: Name
     name: Name | None = None
     connection: Name = "default"
+    db_schema: Name = Field(default="public", description="The schema of the project's own tables.")
 
 
 class ProjectChange(Body):
@@ -77,7 +78,9 @@ def list_projects(
 @router.post("/", status_code=201, **offered("projects.create", changes=True))
 def create_project(access: SignedIn, body: NewProject, response: Response) -> Project:
     """Create a project."""
-    created = access.projects.create(body.id, name=body.name, connection=body.connection)
+    created = access.projects.create(
+        body.id, name=body.name, connection=body.connection, db_schema=body.db_schema
+    )
     return tagged(response, created)
 
 

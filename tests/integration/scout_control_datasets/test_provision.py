@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 from psycopg2 import sql
-from scout_control.datasets.provision import provision, set_readers
+from scout_control.datasets.provision import provision
+from scout_control.datasets.sharing import set_readers
 from scout_control.errors import NotFoundError, OwnershipError, ServerError
 from scout_control.rules.naming import DatasetIdentity, OwnerKind
 from support.logins import with_login

@@ -147,7 +147,7 @@ def test_a_document_beyond_a_depth_is_not_read(document, is_deep):
     ids=lambda each: type(each).__name__ if isinstance(each, Exception) else "",
 )
 def test_a_schema_that_cannot_be_provisioned_says_what_to_do(error, remedy):
-    found = provision._provision_error(error, "data_x")
+    found = provision.provision_error(error, "data_x")
 
     assert type(found) is ServerError
     assert found.cause.startswith("Postgres could not provision data_x (")

@@ -17,7 +17,13 @@ from scout_control.api.desired_state.references import Secrets, UnreadableError
 from scout_control.api.desired_state.schema import HOURS, SecretReference
 from scout_control.api.source_config import check_interval, check_url
 from scout_control.errors import ControlError
-from scout_control.rules import alias_names, identifiers, retention
+from scout_control.rules import (
+    alias_names,
+    identifiers,
+    reader_roles,
+    retention,
+    schema_names,
+)
 from scout_control.store import connection_urls
 from scout_control.store.connection_urls import ConnectionUrl
 
@@ -175,6 +181,8 @@ class Builder:
                 f"dataset first; they are in: scout datasets list --project {quote(name)}"
             )
             each.add_problem(text, "connection")
+        if error := schema_names.find_error(project.db_schema):
+            each.add_problem(f"{error}.", "db_schema")
         fields = {
             "name": project.name or name,
             "connection": project.connection,
@@ -200,6 +208,9 @@ class Builder:
         }
         self.items[key] = Item(fields=fields)
         self._check_complete(each, key, source_type, fields)
+        for role in link.readers:
+            if error := reader_roles.find_error(role):
+                each.add_problem(f"has {role}, which {error}.", "readers")
         if link.mode == "project":
             of_dataset = {"readers": sorted(set(link.readers)), "keep": self._period(each)}
             optional = {"paused": link.paused, "alias": self._alias(each)}
