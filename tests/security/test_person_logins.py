@@ -7,11 +7,13 @@ What such a role may do otherwise is tested with the other roles of a dataset (`
 from __future__ import annotations
 
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
+import psycopg2
 import pytest
 from scout_control.access.access import Access
 from scout_control.access.identity import authenticate
@@ -437,3 +439,74 @@ def test_the_schema_of_a_project_is_none_of_postgres_scout_or_a_dataset(world, r
             projects.create("valley", db_schema=name)
     assert projects.update("hill", db_schema="own").db_schema == "own"
     projects.update("hill", unset=["schema"])
+
+
+LEFT_BEHIND = (
+    "SELECT pg_notify('procrastinate_any_queue_v1', 'x')",
+    "SELECT pg_advisory_lock(n) FROM generate_series(1, 500) AS n",
+    "SELECT lo_creat(-1)",
+    "SELECT set_config('statement_timeout', '0', false), set_config('role', 'none', false)",
+    "SELECT set_config('default_transaction_read_only', 'off', false)",
+    "SELECT set_config('transaction_read_only', 'off', true)",
+    "SELECT set_config('session_authorization', 'postgres', false)",
+    "SELECT query_to_xml('CREATE TEMP TABLE made AS SELECT 1', true, true, '')",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> current_user",
+    "SELECT pg_read_file('PG_VERSION')",
+    "SELECT pg_logical_emit_message(true, 'x', 'y')",
+    "SELECT nextval('scout_control.touches_id_seq')",
+)
+
+
+def test_a_query_leaves_nothing_behind_whatever_it_calls(world, river, sign_in):
+    ann = sign_in("ann")
+    role = ann.datasets.url(river).user
+    before = world.fingerprint()
+    for statement in LEFT_BEHIND:
+        with suppress(QueryError):
+            ann.datasets.query(river, statement, timeout_seconds=5)
+
+    assert world.fingerprint() == before
+    assert world.ask("SELECT count(*) FROM pg_largeobject_metadata") == [(0,)]
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s"
+    wait_until(lambda: world.ask(sessions, role) == [(0,)], 20)
+    assert world.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+    # The next query of anyone has the usual settings.
+    asked = "SELECT current_setting('transaction_read_only'), current_setting('role')"
+    assert ann.datasets.query(river, asked).rows == [("on", "none")]
+
+
+def test_a_query_that_removes_its_own_time_limit_ends_in_time(river, sign_in):
+    statement = """
+        SELECT set_config('statement_timeout', '0', false), pg_sleep(0.5)
+          FROM generate_series(1, 250)
+    """
+    with pytest.raises(QueryError, match=r"took longer than 0\.3 s"):
+        sign_in("ann").datasets.query(river, statement, timeout_seconds=0.3)
+
+
+# What the guide on roles advises to take from everyone in the database, and that nothing needs.
+HARDENING = Path(__file__).parents[2] / "docs/guides/isolation.md"
+
+
+def test_what_the_guide_takes_from_everyone_is_missed_by_no_one(world, river, sign_in):
+    block = HARDENING.read_text().split("```sql\n")[1].split("```")[0]
+    world.ask(block.replace("warehouse", f'"{world.control}"'))
+    ann = sign_in("ann")
+    try:
+        for attempt in (
+            "SELECT pg_advisory_lock(1)",
+            "SELECT lo_create(0)",
+            "CREATE TEMP TABLE made (id int)",
+            "SELECT pg_logical_emit_message(false, 'x', 'y')",
+        ):
+            with world.session(ann.datasets.url(river).url) as cursor:
+                cursor.execute("SET default_transaction_read_only TO off")
+                with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                    cursor.execute(attempt)
+        path = world.dataset("river")
+        assert world.scout.run(path).status == "completed"
+        assert ann.datasets.query(path, "SELECT count(*) FROM things").rows == [(3,)]
+        world.scout.datasets.drop(path)
+    finally:
+        undo = block.replace("REVOKE", "GRANT").replace("FROM PUBLIC", "TO PUBLIC")
+        world.ask(undo.replace("warehouse", f'"{world.control}"'))

@@ -18,6 +18,7 @@ from support.logins import login_of
 from support.workers import wait_until, worker
 
 READER, PERSON, QUERY, LOGIN, WRITER = "reader", "person", "query", "login", "writer"
+SIGNED_IN = "signed in"
 # To a role without access to a schema, Postgres says that the table does not exist.
 REFUSED = (errors.InsufficientPrivilege, errors.UndefinedFunction, errors.UndefinedTable)
 # With {other} and {mine} for schemas, {reader} {writer} {query} for the other owner's roles.
@@ -63,6 +64,18 @@ ANYBODY_TRIES = (
     "DROP SCHEMA {own_alias} CASCADE",
     "COMMENT ON SCHEMA {own_alias} IS 'mine'",
     "ALTER ROLE {login} PASSWORD 'known'",
+    "SET ROLE {signed_in}",
+    "ALTER ROLE {signed_in} PASSWORD 'known'",
+    "ALTER ROLE {signed_in} CONNECTION LIMIT 0",
+    "COMMENT ON ROLE {signed_in} IS 'mine'",
+    "GRANT {signed_in} TO CURRENT_USER",
+    "SELECT * FROM scout_control.reader_logins",
+    "SELECT * FROM pg_largeobject",
+    "SELECT pg_read_binary_file('PG_VERSION')",
+    "SELECT pg_stat_reset()",
+    "SELECT pg_switch_wal()",
+    "SELECT pg_create_physical_replication_slot('stolen')",
+    "SELECT lo_export(1, '/tmp/stolen')",
     "SET ROLE postgres",
     "SET SESSION AUTHORIZATION {writer}",
     "SET SESSION AUTHORIZATION postgres",
@@ -117,6 +130,7 @@ TRIES = {
     PERSON: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
     QUERY: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
     LOGIN: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
+    SIGNED_IN: ANYBODY_TRIES + TRIES_ON_STATE + READER_TRIES,
     WRITER: ANYBODY_TRIES + TRIES_ON_STATE,
 }
 SEEN = """
@@ -149,6 +163,9 @@ def schemas(installation):
         installation.scout.run(path)
         installation.scout.datasets.query(path, "SELECT 1")
         installation.scout.datasets.url(path)
+        project = path.partition("/")[0]
+        installation.scout.people.add(f"reader of {project}")
+        installation.scout.members.add(project, f"reader of {project}")
     found = [installation.scout.datasets.show(path).schema for path in paths]
     with closing(psycopg2.connect(installation.superuser_url)) as connection:
         connection.autocommit = True
@@ -169,9 +186,16 @@ def role(request, installation, schemas):
         PERSON: f"person_of_{schemas[0]}",
         QUERY: query_role(schemas[0]),
         LOGIN: login_role(schemas[0]),
+        SIGNED_IN: of_person(installation, schemas[0]),
         WRITER: writer_role(schemas[0]),
     }
     return request.param, names[request.param]
+
+
+def of_person(installation, schema):
+    """Return the role with which a person reads a dataset."""
+    project = installation.scout.datasets.show(schema).project
+    return installation.scout.datasets.url(schema, person=f"reader of {project}").user
 
 
 @contextmanager
@@ -197,6 +221,7 @@ def test_each_role_tries_everything_and_the_database_refuses(installation, schem
         "writer": writer_role(other),
         "query": query_role(other),
         "login": login_role(other),
+        "signed_in": of_person(installation, other),
         "alias": installation.scout.datasets.show(other).alias,
         "own_alias": installation.scout.datasets.show(mine).alias,
     }
