@@ -145,6 +145,7 @@ BLOCKS: dict[str, dict[str, str]] = {
     "docs/guides/forty-projects.md": {"": OWN_TEST},
     "docs/guides/lost-keys.md": {"": OWN_TEST},
     "docs/guides/people.md": {"": OWN_TEST},
+    "docs/guides/isolation.md": {"": OWN_TEST},
     "docs/guides/agents.md": {
         "pip install": RELEASE,
         "scout mcp --person": Reason("serves until its input ends: test_agents.py starts it"),
