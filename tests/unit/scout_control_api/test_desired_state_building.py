@@ -135,6 +135,10 @@ def test_a_connection_is_the_same_by_url_and_by_its_parts():
         (LINKED + "{keep: 9999999w}", 5, "keep is wrong."),
         (LINKED + "{alias: River Health}", 5, "alias must consist of the letters a to z"),
         (LINKED + "{alias: select}", 5, "alias "),
+        (LINKED + "{readers: [a, pg_monitor]}", 5, "readers has pg_monitor, which is a role of"),
+        (LINKED + "{readers: [public]}", 5, "readers has public, which does not name one role."),
+        ("projects:\n  r: {db_schema: pg_temp}", 2, "db_schema must not be a schema of Postgres"),
+        ("projects:\n  r: {db_schema: scout_control}", 2, "db_schema must not be a schema of"),
         (
             LINKED + "{alias: water}\n  lake: {sources: {hq: {alias: water}}}",
             6,

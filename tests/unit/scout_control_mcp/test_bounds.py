@@ -43,7 +43,7 @@ def test_values_that_json_lacks_become_text():
 
     [row] = bounded_rows([[Decimal("1.10"), moment, float("inf"), b"\x01", None]]).rows
 
-    assert row == ["1.10", "2026-11-29T00:00:00Z", "inf", "\\x01", None]
+    assert row == ["1.10", "2026-11-29T00:00:00Z", "Infinity", "\\x01", None]
 
 
 def test_a_long_value_is_cut_and_says_how_long_it_was():

@@ -10,20 +10,14 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api.credentials import check_fields
-from scout_control.api.desired_state import settings
+from scout_control.api.desired_state import database_names, settings
 from scout_control.api.desired_state.items import Item, Key, Kind
 from scout_control.api.desired_state.problems import did_you_mean
 from scout_control.api.desired_state.references import Secrets, UnreadableError
 from scout_control.api.desired_state.schema import HOURS, SecretReference
 from scout_control.api.source_config import check_interval, check_url
 from scout_control.errors import ControlError
-from scout_control.rules import (
-    alias_names,
-    identifiers,
-    reader_roles,
-    retention,
-    schema_names,
-)
+from scout_control.rules import alias_names, identifiers, retention
 from scout_control.store import connection_urls
 from scout_control.store.connection_urls import ConnectionUrl
 
@@ -181,8 +175,7 @@ class Builder:
                 f"dataset first; they are in: scout datasets list --project {quote(name)}"
             )
             each.add_problem(text, "connection")
-        if error := schema_names.find_error(project.db_schema):
-            each.add_problem(f"{error}.", "db_schema")
+        database_names.check_schema(each, found)
         fields = {
             "name": project.name or name,
             "connection": project.connection,
@@ -208,14 +201,12 @@ class Builder:
         }
         self.items[key] = Item(fields=fields)
         self._check_complete(each, key, source_type, fields)
-        for role in link.readers:
-            if error := reader_roles.find_error(role):
-                each.add_problem(f"has {role}, which {error}.", "readers")
+        dataset = Key(Kind.DATASET, key.name)
+        database_names.check_readers(each, self.actual.items.get(dataset))
         if link.mode == "project":
             of_dataset = {"readers": sorted(set(link.readers)), "keep": self._period(each)}
             optional = {"paused": link.paused, "alias": self._alias(each)}
             managed = {name: value for name, value in optional.items() if value is not None}
-            dataset = Key(Kind.DATASET, key.name)
             self.items[dataset] = Item(fields={**of_dataset, **managed})
 
     def _check_complete(
