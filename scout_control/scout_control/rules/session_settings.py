@@ -23,8 +23,9 @@ READABLE: tuple[Setting, ...] = (
     ("datestyle", "ISO"),
     ("intervalstyle", "postgres"),
     ("bytea_output", "hex"),
+    ("extra_float_digits", 1),
 )
-"""Value formats that drivers can parse."""
+"""Value formats that drivers can parse, and that do not round."""
 STANDARD: tuple[Setting, ...] = (
     *READABLE,
     ("standard_conforming_strings", "on"),

@@ -20,12 +20,16 @@ HABITS = {
     "datestyle": "SQL, DMY",
     "intervalstyle": "sql_standard",
     "bytea_output": "escape",
+    "extra_float_digits": "-10",
     "standard_conforming_strings": "off",
     "default_transaction_isolation": "serializable",
     "timezone": "Asia/Kathmandu",
     "search_path": "nowhere",
 }
-VALUES = "SELECT date '2026-11-20', interval '1 hour', decode('00', 'hex'), max(id) FROM things"
+VALUES = """
+    SELECT date '2026-11-20', interval '1 hour', 0.1::float8 + 0.2, decode('00', 'hex'), max(id)
+      FROM things
+"""
 
 
 @pytest.fixture
@@ -56,7 +60,11 @@ def test_an_ordinary_role_and_unusual_database_defaults_work(installation, monke
     told = run.as_dict()
     assert (told["rows_loaded"], told["sources"]["things"]["rows"]) == (3, 3)
     assert [(each["table"], each["rows"]) for each in described["tables"]] == [("things", 3)]
-    assert [str(value) for value in answer.rows[0][:2]] == ["2026-11-20", "1:00:00"]
+    assert [str(value) for value in answer.rows[0][:3]] == [
+        "2026-11-20",
+        "01:00:00",
+        "0.30000000000000004",
+    ]
     assert scout.runs.list()[0].run_id == run.run_id
     assert scout.tick()["queued"] == 0
     assert scout.installation.dbt_folder(run.schema).is_dir()
