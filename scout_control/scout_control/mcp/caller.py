@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.to_thread
 
+from scout_control.access.fair_threads import FairThreads
 from scout_control.errors import BusyError
 
 if TYPE_CHECKING:
@@ -40,19 +41,22 @@ class Threads:
         self, quick: int = QUICK, slow: int = SLOW, most_waiting: int = MOST_WAITING
     ) -> None:
         self._quick = anyio.CapacityLimiter(quick)
-        self._slow = anyio.CapacityLimiter(slow)
+        self._slow = FairThreads(slow, most_waiting)
         self._most_waiting = most_waiting
 
-    async def run(self, work: Callable[[], Result], *, is_slow: bool = False) -> Result:
-        """Run something that blocks.
+    async def run(
+        self, work: Callable[[], Result], *, is_slow: bool = False, person: str = ""
+    ) -> Result:
+        """Run something that blocks, for a person: see ``FairThreads``.
 
         Raises:
             BusyError: Too many wait already.
         """
-        limiter = self._slow if is_slow else self._quick
-        if limiter.statistics().tasks_waiting >= self._most_waiting:
+        if is_slow:
+            return await self._slow.run(work, person)
+        if self._quick.statistics().tasks_waiting >= self._most_waiting:
             raise BusyError("Too many calls are waiting.", "Try again in a few seconds.")
-        return await anyio.to_thread.run_sync(work, limiter=limiter)
+        return await anyio.to_thread.run_sync(work, limiter=self._quick)
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,14 @@ class Caller:
     identify: Callable[[], Access]
     """Returns the installation as the person may use it; raises if they no longer may."""
     session: ServerSession
+    person: str = ""
+    """Whose the call is, where a server has several users."""
 
     async def run(self, work: Callable[[Access], Result], *, is_slow: bool = False) -> Result:
         """Run something as the person, who is identified each time."""
-        return await self.threads.run(lambda: work(self.identify()), is_slow=is_slow)
+        return await self.threads.run(
+            lambda: work(self.identify()), is_slow=is_slow, person=self.person
+        )
 
     async def report(self, progress: Progress) -> None:
         """Tell the client how far the call is; a client that cannot be told changes nothing."""

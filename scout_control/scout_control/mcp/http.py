@@ -48,7 +48,7 @@ class Endpoint:
     def __init__(self, scout: Scout) -> None:
         self._scout = scout
         self._threads = Threads()
-        server = create_server(self._identify, self._threads)
+        server = create_server(self._identify, self._threads, _sender)
         self._manager = StreamableHTTPSessionManager(
             server, stateless=True, max_request_body_size=MAX_BODY
         )
@@ -78,6 +78,11 @@ class Endpoint:
             raise not_signed_in()
         # Authenticated again: a call may wait for minutes, and its token ends meanwhile.
         return Access(self._scout, authenticate(self._scout.installation, token.token))
+
+
+def _sender() -> str:
+    token = get_access_token()
+    return "" if token is None else token.subject or ""
 
 
 class Verifier:

@@ -70,9 +70,11 @@ class Handlers:
 
     identify: Callable[[], Access]
     threads: Threads
+    person: Callable[[], str]
+    """Returns the sender of the current request, where there are several."""
 
     def _call(self, context: ServerRequestContext[Any, Any]) -> Caller:
-        return Caller(self.threads, self.identify, context.session)
+        return Caller(self.threads, self.identify, context.session, self.person())
 
     async def list_tools(
         self, _context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
@@ -194,9 +196,13 @@ def _milliseconds_since(moment: float) -> int:
     return round((time.monotonic() - moment) * 1000)
 
 
-def create_server(identify: Callable[[], Access], threads: Threads | None = None) -> Server[Any]:
+def create_server(
+    identify: Callable[[], Access],
+    threads: Threads | None = None,
+    person: Callable[[], str] = lambda: "",
+) -> Server[Any]:
     """Return a server for one transport."""
-    handlers = Handlers(identify, threads or Threads())
+    handlers = Handlers(identify, threads or Threads(), person)
     return Server(
         NAME,
         title="Scout",

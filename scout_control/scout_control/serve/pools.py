@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import anyio.to_thread
 from fastapi import Depends, Request
 
-from scout_control.errors import BusyError
+from scout_control.access.fair_threads import FairThreads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,10 +28,11 @@ Result = TypeVar("Result")
 
 
 class Slow:
-    """The threads for what may take seconds."""
+    """The threads for what may take seconds, as the sender of a request may use them."""
 
-    def __init__(self) -> None:
-        self._limiter = anyio.CapacityLimiter(SLOW)
+    def __init__(self, threads: FairThreads, request: Request) -> None:
+        self._threads = threads
+        self._request = request
 
     async def run(self, call: Callable[[], Result]) -> Result:
         """Return the result of a call, made in one of the threads.
@@ -39,25 +40,20 @@ class Slow:
         Raises:
             BusyError: Too many wait already.
         """
-        if self._limiter.statistics().tasks_waiting >= MOST_WAITING:
-            raise BusyError(
-                "Too many queries, tests and other slow requests are waiting.",
-                "Try again in a few seconds.",
-            )
-        return await anyio.to_thread.run_sync(call, limiter=self._limiter)
+        person: str = getattr(self._request.state, "person", "")
+        return await self._threads.run(call, person)
 
 
 @asynccontextmanager
 async def threads(app: FastAPI) -> AsyncIterator[None]:
     """Set how many threads there are, for as long as an application serves."""
     anyio.to_thread.current_default_thread_limiter().total_tokens = QUICK
-    app.state.slow = Slow()
+    app.state.slow = FairThreads(SLOW, MOST_WAITING)
     yield
 
 
 def _slow(request: Request) -> Slow:
-    slow: Slow = request.app.state.slow
-    return slow
+    return Slow(request.app.state.slow, request)
 
 
 Slowly = Annotated[Slow, Depends(_slow)]

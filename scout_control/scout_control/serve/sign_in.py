@@ -39,7 +39,9 @@ def _access(
     request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 ) -> Access:
     """Return the installation as the sender of a request may use it."""
-    return Access(scout_of(request), _identity(request, sent))
+    identity = _identity(request, sent)
+    request.state.person = identity.person
+    return Access(scout_of(request), identity)
 
 
 def _identity(request: Request, sent: HTTPAuthorizationCredentials | None) -> Identity:

@@ -129,6 +129,45 @@ def test_a_connection_is_tested_and_its_login_is_never_shown(place):
     assert eve("POST", "connections/default/test").status_code == 200
 
 
+def test_what_the_database_must_not_do_is_refused_before_it_is_asked(place):
+    """Each in the same way as at the shell: tests of the interface below have all the inputs."""
+    ann, dan, eve = (place[each] for each in ("ann", "dan", "eve"))
+    share, schema = f"datasets/{place.river.id}/share", place.river.schema
+    for role in ("public", "pg_monitor", f"{schema}_rw", "a\0b"):
+        refused = ann("POST", share, {"roles": [role]})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
+    for name in ("pg_temp", "scout_control", schema, "a\0"):
+        assert dan("PATCH", "projects/river", {"db_schema": name}).status_code == 422
+        body = {"id": "valley", "db_schema": name}
+        assert dan("POST", "projects", body).status_code == 422
+    parts = {"host": "127.0.0.1", "port": 9, "user": "ann", "password": "canary-secret"}
+    tls = {"sslmode": "verify-full", "parameters": {"sslrootcert": "/ca.pem", "sslcrl": None}}
+    added = eve("POST", "connections", {"name": "safe", **parts, **tls, "test": False})
+    assert added.json()["parameters"] == {"sslrootcert": "/ca.pem"}
+    for change in (
+        *({"sslmode": None}, {"sslmode": "prefer"}, {"parameters": None}),
+        {"parameters": {"sslrootcert": None}},
+    ):
+        assert eve("PATCH", "connections/safe", {**change, "test": False}).status_code == 422
+        with_password = {**change, "password": "canary-secret", "test": False}
+        assert eve("PATCH", "connections/safe", with_password).status_code == 200
+        eve("PATCH", "connections/safe", {"password": "x", "test": False, **tls})
+    assert eve("DELETE", "connections/safe").status_code == 204
+
+
+def test_a_login_is_of_the_person_and_values_are_exact(place):
+    url = f"datasets/{place.river.id}/url"
+    ann, ben = (place[each]("POST", url).json() for each in ("ann", "ben"))
+    body = {
+        "dataset": place.river.id,
+        "sql": "SELECT '-infinity'::interval, 'NaN'::numeric, '1e400'::json, current_user",
+    }
+    answer = place["ann"]("POST", "query", body).json()
+
+    assert ann["user"] != ben["user"]
+    assert answer["rows"] == [["-infinity", "NaN", "1e400", ann["user"]]]
+
+
 def test_a_source_is_changed_and_its_client_secret_is_never_shown(place):
     dan = place["dan"]
     body = {"name": "late", "source_type": "tap-toy", "config": {"act": "/a"}}

@@ -89,6 +89,7 @@ def _visit(request: Request, form: PostedForm) -> Visit:
     if request.method not in SAFE_METHODS:
         sent = form.get(TOKEN_FIELD) or request.headers.get(TOKEN_HEADER, "")
         check_form(request, secret, sent)
+    request.state.person = session.identity.person
     return Visit(access=Access(scout, session.identity), secret=secret, form=form)
 
 
