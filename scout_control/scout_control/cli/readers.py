@@ -42,7 +42,9 @@ SOCKET_ONLY = (
     is_flag=True,
     help="Replace the password, and end the sessions that used the former.",
 )
-@click.option("--revoke", is_flag=True, help="Remove the login, and end its sessions.")
+@click.option(
+    "--revoke", is_flag=True, help="Remove it and the logins of people; end their sessions."
+)
 @with_scout
 def url(scout: Scout, dataset: str, *, new_password: bool, revoke: bool) -> None:
     """Print the URL with which a BI tool or notebook reads DATASET.

@@ -81,7 +81,7 @@ def login(
         with postgres.connect(installation.server_url_of(dataset)) as opened:
             found = reader_login.described(installation, dataset, opened, row.role, password)
         action = "reader password changed" if new_password else "reader shown"
-        use.record(session, action, dataset, person=reader.person)
+        use.record(session, action, dataset)
         datasets.touch(session, dataset.id, datetime.now(UTC))
     return dataset, found
 

@@ -221,12 +221,15 @@ def share_dataset(
 async def reader_url(
     access: SignedIn, dataset: Key, slow: Slowly, body: Login | None = None
 ) -> ReaderUrl:
-    """Return how a tool connects as the reader of a dataset; this is a secret."""
+    """Return how a tool of yours connects as a reader of a dataset; this is a secret.
+
+    The login is yours alone. It ends with your access to the dataset, and with this token.
+    """
     is_new = body is not None and body.new_password
     return await slow.run(lambda: access.datasets.url(dataset, new_password=is_new))
 
 
 @router.delete("/{dataset}/url/", **offered("datasets.revoke_url", changes=True))
 async def revoke_reader_url(access: SignedIn, dataset: Key, slow: Slowly) -> LoginRevoked:
-    """Remove the login for tools, and end its sessions."""
+    """Remove the logins of all people and tools, and end their sessions."""
     return LoginRevoked(was_there=await slow.run(lambda: access.datasets.revoke_url(dataset)))
