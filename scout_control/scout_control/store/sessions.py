@@ -67,6 +67,14 @@ def end_all(session: Session, person_id: str) -> int:
     return len(session.scalars(ended).all())
 
 
+def find_link(session: Session, secret: str, now: datetime) -> str | None:
+    """Return whose a link is, or None if it was used or has expired."""
+    statement = select(SignInLink.person_id).where(
+        SignInLink.hash == sessions.digest(secret), SignInLink.expires_at > now
+    )
+    return session.scalar(statement)
+
+
 def take_link(session: Session, secret: str, now: datetime) -> str | None:
     """Use up a link; return whose it is, or None if it was used or has expired.
 
