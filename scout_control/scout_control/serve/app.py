@@ -14,7 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from scout_control.mcp import caller
 from scout_control.mcp.http import Endpoint
-from scout_control.serve import docs_page, errors, pools
+from scout_control.serve import docs_page, errors, pools, resource_metadata
 from scout_control.serve.hosting import Hosting
 from scout_control.serve.http import HttpRules
 from scout_control.serve.page import pages
@@ -42,7 +42,7 @@ def create_app(scout: Scout, hosting: Hosting | None = None) -> FastAPI:
 
     The pages of documentation that FastAPI offers are off: they load scripts from other hosts.
     """
-    agents = Endpoint(scout)
+    agents = Endpoint(scout, resource_metadata.address)
     app = FastAPI(
         title="Scout",
         summary="CommCare and CommCare Connect data in your own Postgres.",
