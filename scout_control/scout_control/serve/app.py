@@ -33,7 +33,8 @@ DESCRIPTION = (
     "What `scout` does, for programs: connections, sources, credentials, datasets and their runs. "
     "Send a token in `Authorization: Bearer`. What may not be seen is answered with 404. "
     "Every error is a document with `code`, `reason`, `message` and `remedy`. "
-    "Lists have pages: give `next` as `after`. Each path is answered without its last slash, too."
+    "Lists have pages: give `next` as `after`. What is not described here is refused: fields, and "
+    "parameters of the address. Each path is answered without its last slash, too."
 )
 
 

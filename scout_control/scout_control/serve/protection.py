@@ -9,7 +9,7 @@ from scout_control.access.attempts import coming_from
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-FOR_PROGRAMS = ("/api/", "/mcp", "/.well-known/")
+FOR_PROGRAMS = ("/api/", "/mcp", "/.well-known/", "/health", "/ready")
 PAGES = frozenset(
     {
         *("sign-in", "sign-out", "connect", "accounts", "synced"),
