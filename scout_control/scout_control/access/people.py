@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -99,8 +98,7 @@ class People:
                 raise ConflictError(
                     f"{person} has data, memberships, tokens or sessions: whoever holds the new "
                     "account of the provider would be them.",
-                    "Who runs the installation can change it at the shell: scout people update "
-                    f"{quote(person)} --issuer URL --subject VALUE",
+                    "Only at the shell of this installation can that be changed.",
                 )
 
     def remove(self, person: str) -> None:

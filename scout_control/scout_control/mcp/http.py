@@ -27,6 +27,7 @@ from scout_control.mcp.caller import Threads
 from scout_control.mcp.server import create_server
 from scout_control.rules.error_document import error_document
 from scout_control.rules.permissions import Scope as Reach
+from scout_control.rules.remedies import Surface
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -117,7 +118,7 @@ def _signed_in(app: ASGIApp, described_at: Callable[[Scope], str]) -> ASGIApp:
             await app(scope, receive, send)
             return
         headers = {"WWW-Authenticate": challenge(scope, described_at(scope))}
-        answer = JSONResponse(error_document(not_signed_in()), 401, headers)
+        answer = JSONResponse(error_document(not_signed_in(), Surface.AGENTS), 401, headers)
         await answer(scope, receive, send)
 
     return checked
@@ -141,7 +142,7 @@ def _of_own_pages(app: ASGIApp) -> ASGIApp:
         error = ForbiddenError(
             "A page of another host may not use this interface.", "Use a program with a token."
         )
-        await JSONResponse(error_document(error), 403)(scope, receive, send)
+        await JSONResponse(error_document(error, Surface.AGENTS), 403)(scope, receive, send)
 
     return checked
 

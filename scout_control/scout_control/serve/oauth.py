@@ -18,8 +18,8 @@ from scout_control.errors import ForbiddenError
 from scout_control.rules.own_pages import HOME, is_typed, own_path
 from scout_control.serve.hosting import public_origin
 from scout_control.serve.operations import offered
-from scout_control.serve.page.errors import wants_page
 from scout_control.serve.parameters import SENT_BY_OTHERS
+from scout_control.serve.protection import wants_page
 from scout_control.serve.sign_in import SignedIn, scout_of
 
 PREFIX = "/api/datasources/oauth"
