@@ -130,6 +130,7 @@ def datasets_calls(access, name, run):
         "datasets.touch": lambda: access.datasets.touch(name),
         "datasets.pause": lambda: access.datasets.pause(name, is_paused=False),
         "datasets.update": lambda: access.datasets.update(name, keep="default"),
+        "datasets.choose_alias": lambda: access.datasets.update(name, alias="select"),
         "datasets.share": lambda: access.datasets.share(name, []),
         "datasets.revoke_url": lambda: access.datasets.revoke_url(name),
         "datasets.drop": lambda: access.datasets.drop(name),
@@ -330,6 +331,26 @@ def test_credentials_are_their_owners(place, person):
     )
     expected = {"ann": Decision.ALLOWED, "ben": Decision.FORBIDDEN, "dan": Decision.FORBIDDEN}
     assert saved == expected.get(person, Decision.HIDDEN)
+
+
+def test_who_chooses_no_names_does_not_learn_which_are_taken(place):
+    """A name that all projects share would tell, and keep it from whose name it is."""
+    place.scout.datasets.update("lake/shared-lake", alias="lake_secret")
+    said = {}
+    for person in ("ann", "ben"):
+        datasets = place.access(person).datasets
+        for alias in ("lake_secret", "lake_free", "lake_shared_lake"):
+            for path in ("river/shared-river", f"river/mine/{person}"):
+                with pytest.raises(ForbiddenError) as raised:
+                    datasets.update(path, alias=alias, keep="7d")
+                said.setdefault(person, set()).add(str(raised.value))
+            with pytest.raises(NotFoundError):
+                datasets.update("lake/shared-lake", alias=alias)
+
+    assert [len(each) for each in said.values()] == [1, 1]
+    river = place.scout.datasets.show("river/shared-river")
+    assert (river.alias, river.keep) == (None, place.scout.datasets.show("lake/shared-lake").keep)
+    assert place.access("dan").datasets.update("lake/shared-lake", unset=["alias"]).alias
 
 
 def test_no_one_consents_for_another(place):
