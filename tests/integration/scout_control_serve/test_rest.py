@@ -329,6 +329,22 @@ def test_people_members_and_tokens_are_managed(place):
     assert place["ann"]("GET", "audit").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "name", [".", "..", "me", "a%2Fb", "a/b", "a\\b", "\u0430dmin", "a\u202eb", " "]
+)
+def test_no_id_is_given_that_an_address_could_not_name(place, name):
+    bodies = {
+        ("dan", "people"): {"id": name},
+        ("dan", "projects"): {"id": name},
+        ("dan", "sources"): {"name": name, "source_type": "tap-toy"},
+        ("eve", "connections"): {"name": name, "host": "127.0.0.1", "test": False},
+    }
+    for (person, noun), body in bodies.items():
+        answer = place[person]("POST", noun, body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
+        assert "must not" in answer.json()["error"]["message"]
+
+
 def test_no_error_names_a_command_of_the_shell_or_a_file_of_the_server(place):
     dan, ann, ben = (place[each] for each in ("dan", "ann", "ben"))
     place.scout.people.add("hal")
