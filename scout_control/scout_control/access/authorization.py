@@ -58,9 +58,8 @@ class Authorizer:
                 with store.begin() as session:
                     yield session, self._viewer(session)
             except ForbiddenError as error:
-                with store.begin() as session:
-                    names = {"user": self.identity.person, "reason": error.cause}
-                    audit.record(session, "refused", "operation", error.operation, **names)
+                names = {"user": self.identity.person, "reason": error.cause}
+                audit.record_refusal(store, "operation", error.operation, **names)
                 raise
 
     def _viewer(self, session: Session) -> Viewer:

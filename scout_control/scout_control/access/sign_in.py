@@ -187,10 +187,9 @@ def _begin(
         last_used_at=now,
         expires_at=sessions.ends_at(now, limit),
     )
-    session.add(row)
+    stored.begin(session, row)
     with audit.acting_as(person_id):
         audit.record(session, "signed in", "person", person_id, user=person_id, method=str(method))
-    session.flush()
     return _view(row, secret)
 
 

@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 
 from scout_control.rules import access_tokens
 from scout_control.rules.permissions import INSTALLATION_ROLES, PROJECT_ROLES, Role
@@ -76,6 +76,21 @@ def has_anything(session: Session, person_id: str) -> bool:
     return bool(
         session.scalar(select(or_(*(exists().where(each == person_id) for each in columns))))
     )
+
+
+def count_tokens(session: Session, person_id: str, now: datetime) -> int:
+    """Return how many tokens of a person are neither revoked nor expired."""
+    statement = select(func.count()).where(
+        Token.person_id == person_id,
+        Token.revoked_at.is_(None),
+        or_(Token.expires_at.is_(None), Token.expires_at > now),
+    )
+    return session.scalar(statement) or 0
+
+
+def purge_tokens(session: Session, before: datetime) -> None:
+    """Delete tokens that were revoked, or had expired, before a moment."""
+    session.execute(delete(Token).where(or_(Token.revoked_at < before, Token.expires_at < before)))
 
 
 def revoke_tokens(session: Session, person_id: str) -> int:
