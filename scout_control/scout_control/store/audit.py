@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def record_refusal(store: Store, kind: str, subject: object, /, **details: Any) 
 
     Of many within an hour, one a minute is recorded, with how many were left out before it.
     """
-    left_out = _refusals.setdefault(store, RefusalLimit()).admit(actor())
+    left_out = _refusals.setdefault(store, RefusalLimit(time.monotonic)).admit(actor())
     if left_out is None:
         return
     if left_out:
