@@ -11,8 +11,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 from urllib.parse import quote
+
+from scout_control.rules.equivalents import BASE, TABLE, Equivalent
 
 NOUNS = (
     *("apply", "audit", "connections", "credentials", "datasets", "demo", "describe", "docs"),
@@ -30,9 +31,6 @@ COMMAND = re.compile(
 """Up to the end of the sentence or clause: arguments may contain dots."""
 OPTIONS = ((", or raise --timeout", ""), ("--client-secret-from-env", "client_secret"))
 """Options that a remedy names without their command, and what stands for them."""
-BASE = "/api/datasources/"
-DATASET = "datasets/{dataset}/"
-LINK = "project-sources/{link}/"
 IDS = {
     "link": "the id of the link of {project} to {source}",
     "credential": "the id of the credential",
@@ -73,113 +71,6 @@ class Surface(StrEnum):
 
 OF_WHO_RUNS_IT = "This is a command for who runs this installation."
 OF_A_PERSON = "A person has to do that; you cannot."
-
-
-@dataclass(frozen=True)
-class Equivalent:
-    """What does the same as a command; empty where nothing does."""
-
-    arguments: tuple[str, ...] = ()
-    rest: str = ""
-    agents: str = ""
-    page: str = ""
-    settings: str = "config"
-    """The field that holds the settings of ``--config``."""
-
-
-Row = tuple[Any, ...]
-"""The arguments of an ``Equivalent``."""
-
-
-def _of_nouns() -> dict[str, Row]:
-    """Return the rows of commands that the REST interface has under the same noun."""
-    rows: dict[str, Row] = {}
-    for noun, one, page in (
-        ("connections", "connection", ""),
-        ("datasets", "dataset", "the page Data sources"),
-        ("people", "person", "the page Operator, under “People”"),
-        ("projects", "project", "the page Projects"),
-        ("sources", "source", "the page Data sources"),
-    ):
-        agents = "list_datasets" if noun in {"datasets", "projects"} else ""
-        rows[f"{noun} list"] = ((), f"GET {noun}/", agents, page)
-        rows[f"{noun} show"] = ((one,), f"GET {noun}/{{{one}}}/", agents, page)
-        rows[f"{noun} update"] = ((one,), f"PATCH {noun}/{{{one}}}/", "", page)
-        rows[f"{noun} remove"] = ((one,), f"DELETE {noun}/{{{one}}}/", "", page)
-    return rows
-
-
-def _table() -> dict[str, Equivalent]:
-    """Return what does the same, by the words of a command; an option may be one of them."""
-    none, dataset, source, person = (), ("dataset",), ("source",), ("person",)
-    run = ("run",)
-    tables = "list_tables with the dataset {dataset}"
-    table = "describe_table with the dataset {dataset} and the table {table}"
-    load = "run_materialization with the dataset {dataset}"
-    status = "get_materialization_status with {run}"
-    of_run = "get_schema_status, which has the run of a dataset"
-    connect = f"POST credentials/ or POST {BASE}oauth/start/ with source {{source}}{{owner}}"
-    sources_page = "the page Data sources"
-    dataset_page = "the page of the dataset"
-    runs_page = f"the runs on {dataset_page}"
-    links_page = "the page of the project, under “Sources”"
-    members_page = "the page of the project, under “Members”"
-    people_page = "the page Operator, under “People”"
-    account_page = "“Your account”, at the top of each page"
-    tables_page = f"the tables on {dataset_page}"
-    made = "POST tokens/ in a browser that is signed in"
-    rows: dict[str, Row] = _of_nouns() | {
-        "audit": (none, "GET audit/"),
-        "audit --verify": (none, "GET audit/verify/"),
-        "credentials connect": (
-            *(source, connect, ""),
-            f"“Connect” or “Reconnect” on {sources_page}",
-        ),
-        "credentials revoke": (
-            *(source, "DELETE credentials/{credential}/", ""),
-            f"{sources_page}, under “My connections”",
-        ),
-        "datasets drop": (dataset, f"DELETE {DATASET}"),
-        "datasets ensure": (
-            *(source, "POST datasets/ with source {source}{owner}", ""),
-            f"“Start syncing” on {sources_page}",
-        ),
-        "datasets share": (dataset, f"POST {DATASET}share/ with roles"),
-        "describe": (dataset, f"GET {DATASET}tables/", tables, tables_page),
-        "describe --table": (dataset, f"GET {DATASET}tables/{{table}}/", table, tables_page),
-        "doctor": (none, "GET doctor/", "", "the page Operator"),
-        "links list": (none, "GET project-sources/", "", links_page),
-        "links remove": (source, f"DELETE {LINK}", "", links_page),
-        "links remove --drop": (source, f"DELETE {LINK}?drop=true", "", links_page),
-        "members list": (none, "GET projects/{project}/members/", "", members_page),
-        "members update": (
-            *(person, "PATCH projects/{project}/members/{person}/", ""),
-            members_page,
-        ),
-        "people add": (person, "POST people/ with id {person}", "", people_page),
-        "purge": (none, "POST purges/ with confirm true{owner}"),
-        "run": (dataset, f"POST {DATASET}sync/", load, f"“Sync now” on {dataset_page}"),
-        "runs cancel": (
-            *(run, "POST sync-jobs/{run}/cancel/", "cancel_materialization with {run}"),
-            f"“Cancel” on {dataset_page}",
-        ),
-        "runs list": (none, "GET sync-jobs/", of_run, runs_page),
-        "runs logs": (run, "GET sync-jobs/{run}/logs/", status, runs_page),
-        "runs show": (run, "GET sync-jobs/{run}/", status, runs_page),
-        "status": (none, "GET status/", "list_datasets", sources_page),
-        "tokens create": (none, made, "", account_page),
-        "tokens list": (none, "GET tokens/", "", account_page),
-        "url": (dataset, f"POST {DATASET}url/"),
-    }
-    of_links = {
-        "links add": (source, "POST project-sources/ with source {source}{owner}", ""),
-        "links update": (source, f"PATCH {LINK}", ""),
-    }
-    rows |= {name: (*row, links_page, "sync_config") for name, row in of_links.items()}
-    return {name: Equivalent(*row) for name, row in rows.items()}
-
-
-TABLE = _table()
 
 
 @dataclass

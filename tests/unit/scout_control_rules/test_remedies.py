@@ -9,7 +9,7 @@ import click
 import pytest
 from scout_control.cli.main import main
 from scout_control.mcp.tools import BY_NAME
-from scout_control.rules import remedies
+from scout_control.rules import equivalents, remedies
 from scout_control.rules.remedies import OF_A_PERSON, OF_WHO_RUNS_IT, Surface, by_surface
 from scout_control.serve.routers import ROUTERS
 from support import advice
@@ -160,11 +160,11 @@ def test_every_advised_command_is_replaced_or_said_to_be_of_the_shell(text, surf
     )
 
 
-@pytest.mark.parametrize("name", remedies.TABLE)
+@pytest.mark.parametrize("name", equivalents.TABLE)
 def test_each_request_is_one_of_the_openapi_document_and_each_tool_exists(name):
-    does = remedies.TABLE[name]
+    does = equivalents.TABLE[name]
     for method, path in re.findall(r"(GET|POST|PATCH|DELETE) ([\w{}/-]+)", does.rest):
-        asked = path if path.startswith("/") else remedies.BASE + path
+        asked = path if path.startswith("/") else equivalents.BASE + path
         assert f"{method} {asked}" in REQUESTS
     tools = re.findall(r"\b[a-z]+_[a-z_]+\b", does.agents)
     assert set(tools) <= set(BY_NAME)
