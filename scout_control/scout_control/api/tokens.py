@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -14,12 +15,12 @@ from sqlalchemy import select
 from scout_control.api.people import find
 from scout_control.api.people_views import NewToken, Token
 from scout_control.datasets import person_login
-from scout_control.errors import SettingsError
+from scout_control.errors import ConflictError, SettingsError
 from scout_control.rules import access_tokens
 from scout_control.rules.identifiers import MAX_LENGTH
 from scout_control.rules.permissions import SCOPES
 from scout_control.rules.suggestions import advice
-from scout_control.store import audit, lookups, models, reader_logins
+from scout_control.store import audit, lookups, models, people, reader_logins
 
 if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
@@ -61,6 +62,7 @@ class Tokens:
 
         Raises:
             SettingsError: The scope, the name or the period is invalid.
+            ConflictError: The person has too many tokens that are valid.
         """
         now = datetime.now(UTC)
         if scope not in SCOPES:
@@ -73,7 +75,13 @@ class Tokens:
             )
         token = access_tokens.compose(secrets.token_bytes(access_tokens.RANDOM_BYTES))
         with self._installation.store.begin() as session:
-            owner = find(session, person)
+            owner = find(session, person, lock=True)
+            if people.count_tokens(session, owner.id, now) >= access_tokens.MOST_OF_PERSON:
+                raise ConflictError(
+                    f"{owner.id} has {access_tokens.MOST_OF_PERSON} valid tokens already.",
+                    "Revoke what is not used any longer; see: "
+                    f"scout tokens list --person {quote(owner.id)}",
+                )
             row = models.Token(
                 id=uuid.uuid4(),
                 person_id=owner.id,
@@ -83,6 +91,7 @@ class Tokens:
                 expires_at=access_tokens.expires_at(expires, now),
                 created_by=audit.actor(),
             )
+            people.forget_tokens(session, owner.id, now)
             session.add(row)
             session.flush()
             details = {"name": name, "scope": scope, "expires_at": row.expires_at}

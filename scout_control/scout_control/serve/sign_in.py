@@ -21,6 +21,7 @@ from scout_control.rules.own_pages import SAFE_METHODS, is_from_here
 from scout_control.rules.sessions import is_form_token
 from scout_control.serve import cookies
 from scout_control.serve.hosting import own_origins
+from scout_control.serve.parameters import check_query
 
 BEARER = HTTPBearer(
     auto_error=False, description="A token, as scout tokens create --person ID makes."
@@ -41,6 +42,7 @@ def _access(
     """Return the installation as the sender of a request may use it."""
     identity = _identity(request, sent)
     request.state.person = identity.person
+    check_query(request)  # after the sign-in: who has none is told only that
     return Access(scout_of(request), identity)
 
 

@@ -11,9 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from scout_control.access import checkups, sign_in
 from scout_control.access.access import Access
-from scout_control.access.identity import Identity
-from scout_control.errors import ControlError, ForbiddenError, NotFoundError, SettingsError
+from scout_control.access.identity import Identity, authenticate
+from scout_control.errors import (
+    ConflictError,
+    ControlError,
+    ForbiddenError,
+    NotFoundError,
+    NotSignedInError,
+    SettingsError,
+)
 from scout_control.rules import cursors
 from scout_control.rules.permissions import TABLE, Decision, Relation, Role, Scope, decide
 from scout_control.store.models import Base
@@ -114,6 +122,9 @@ def of_installation(access):
         "connections.remove": lambda: access.connections.remove("default"),
         "audit.list": lambda: access.audit.list(limit=1),
         "audit.verify": access.audit.verify,
+        "would_expire": access.would_expire,
+        "doctor": access.doctor,
+        "workers": access.workers,
     }
 
 
@@ -144,7 +155,8 @@ def test_what_a_project_shares_is_for_each_person_as_the_table_says(scout, perso
 
 
 @pytest.mark.parametrize("person", PEOPLE)
-def test_the_installation_is_for_each_person_as_the_table_says(scout, person):
+def test_the_installation_is_for_each_person_as_the_table_says(scout, person, monkeypatch):
+    monkeypatch.setattr(checkups, "MOST_SECONDS", 0)  # the checks themselves have tests
     access = Access(scout, Identity(person=person, scope=Scope.FULL))
     calls = of_installation(access)
 
@@ -269,6 +281,65 @@ def test_people_are_changed_by_operators_and_not_by_themselves(scout):
     assert (event.action, event.actor) == ("removed", OPERATOR)
 
 
+ACCOUNT = {"issuer": "https://id.example.org", "subject": "of-dan"}
+
+
+@pytest.mark.parametrize("other", ["ann", "ben", "dan", "eve"])
+def test_no_operator_becomes_another_person_by_naming_an_account(scout, other):
+    """Each has something: an account that is an operator's would open it."""
+    dan, before = Access(scout, Identity(person=OPERATOR, scope=Scope.FULL)), all_rows(scout)
+
+    for changes in (ACCOUNT, {**ACCOUNT, "name": "x"}, {**ACCOUNT, "unset": ["email"]}):
+        with pytest.raises(ConflictError, match="would be them"):
+            dan.people.update(other, **changes)
+
+    assert all_rows(scout) == before
+
+
+def test_no_operator_becomes_a_user_with_data_by_adding_them(scout):
+    dan = Access(scout, Identity(person=OPERATOR, scope=Scope.FULL))
+    scout.credentials.save("river", "settings", {"key": "canary"}, user="embedded")
+    try:
+        with pytest.raises(ConflictError, match="would be them"):
+            dan.people.add("embedded", **ACCOUNT)
+        dan.people.add("embedded")  # without an account, only the shell signs them in
+        with pytest.raises(ConflictError, match="would be them"):
+            dan.people.update("embedded", **ACCOUNT)
+    finally:
+        scout.credentials.remove("river", user="embedded")
+
+    assert dan.people.update("embedded", **ACCOUNT).subject == "of-dan"  # has nothing any longer
+    # Naming the same again changes nothing, whatever they have.
+    token = scout.tokens.create("embedded")
+    assert dan.people.update("embedded", **ACCOUNT, name="E").name == "E"
+    assert [each.status for each in scout.tokens.list(person="embedded")] == ["valid"]
+    assert dan.people.update("embedded", unset=["issuer", "subject"]).subject is None
+    assert [each.status for each in scout.tokens.list(person="embedded")] == ["revoked"]
+    with pytest.raises(NotSignedInError):
+        authenticate(scout.installation, token.token)
+    event = scout.audit.list(subject="embedded", limit=1)[0]
+    assert (event.action, event.actor, event.details["tokens_revoked"]) == ("updated", OPERATOR, 1)
+    assert "of-dan" not in str(event.as_dict())
+    scout.people.remove("embedded")
+
+
+def test_at_the_shell_another_account_ends_sessions_links_and_tokens(scout):
+    scout.people.add("gil", issuer="https://id.example.org", subject="1")
+    token, link = scout.tokens.create("gil"), scout.sessions.link("gil")
+    session = sign_in.with_token(scout.installation, token.token)
+
+    scout.people.update("gil", subject="2")
+
+    for call in (
+        lambda: authenticate(scout.installation, token.token),
+        lambda: sign_in.with_link(scout.installation, link.secret),
+        lambda: sign_in.resume(scout.installation, session.secret),
+    ):
+        with pytest.raises(NotSignedInError):
+            call()
+    scout.people.remove("gil")
+
+
 def test_a_project_and_its_links_are_managed_through_access(scout):
     dan = Access(scout, Identity(person=OPERATOR, scope=Scope.FULL))
     dan.projects.create("hill", name="Hill")
@@ -354,16 +425,31 @@ def test_the_status_and_the_links_have_nothing_of_foreign_projects(scout, person
     assert {each["project"] for each in status.credentials if each["project"]} <= expected
 
 
-def test_what_would_expire_is_for_operators(scout):
-    found = {
-        person: outcome(Access(scout, Identity(person=person, scope=Scope.FULL)).would_expire)
-        for person in PEOPLE
-    }
+def test_operators_see_workers_and_what_they_execute(scout):
+    dan = Access(scout, Identity(person=OPERATOR, scope=Scope.READ))
+    with scout.installation.store.begin() as session:
+        insert = "INSERT INTO scout_control.procrastinate_workers (last_heartbeat) VALUES "
+        times = "(now() - interval '2 minutes'), (now()) RETURNING id"
+        silent, alive = session.execute(text(insert + times)).scalars()
+        for name in ("run", "upkeep"):
+            session.execute(
+                text(
+                    "INSERT INTO scout_control.procrastinate_jobs "
+                    "(queue_name, task_name, status, worker_id, args) VALUES "
+                    """('x', :name, 'doing', :worker, '{"run_id": "of-a-run"}')"""
+                ),
+                {"name": name, "worker": alive},
+            )
+    try:
+        found = {each.id: each for each in dan.workers()}
+    finally:
+        with scout.installation.store.begin() as session:
+            session.execute(text("DELETE FROM scout_control.procrastinate_jobs"))
+            session.execute(text("DELETE FROM scout_control.procrastinate_workers"))
 
-    roles = {each: roles_of(each) for each in PEOPLE}
-    assert found == {
-        each: decide("would_expire", roles[each], Relation.INSTALLATION) for each in PEOPLE
-    }
+    assert [*found] == [alive, silent]
+    assert (found[alive].is_alive, found[silent].is_alive) == (True, False)
+    assert (found[alive].runs, found[silent].runs) == (["of-a-run"], [])
 
 
 def test_a_credential_of_another_is_not_checked_in_ones_own_name(scout):
