@@ -22,7 +22,7 @@ Key = Annotated[str, PathParameter(max_length=500)]
 @router.get("/")
 def show(request: Request, visit: Visitor) -> Response:
     """Show the data sources."""
-    return page(request, "data_sources.html", visit=visit, seen=overview.load(visit.access))
+    return page(request, "data_sources.html", visit=visit, seen=overview.load(visit))
 
 
 @router.get("/synced/")
@@ -84,7 +84,7 @@ async def join(visit: Visitor, project: Key) -> Response:
 def _synced(request: Request, visit: Visit) -> Response:
     if "hx-request" not in request.headers:
         return _back(visit.form.get("next"))
-    return page(request, "synced.html", visit=visit, seen=overview.load(visit.access))
+    return page(request, "synced.html", visit=visit, seen=overview.load(visit))
 
 
 def _back(place: str | None = None) -> Response:

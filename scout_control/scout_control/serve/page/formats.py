@@ -10,6 +10,7 @@ from typing import Any
 from scout_control.api.progress_bars import duration
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.wording import counted
+from scout_control.serve.page.advice import for_people
 
 LONGEST_CELL = 300
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
@@ -44,6 +45,16 @@ def moment(value: datetime | str | None) -> str:
     return "" if value is None else _parsed(value).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def clock(value: datetime | str) -> str:
+    """Return the time of a line of a log, in UTC."""
+    return _parsed(value).astimezone(UTC).strftime("%H:%M:%S")
+
+
+def iso(value: datetime | str) -> str:
+    """Return a moment as HTML has it."""
+    return _parsed(value).isoformat()
+
+
 def cell(value: Any) -> str:
     """Return a value of a row, shortened; null is empty."""
     if value is None:
@@ -51,6 +62,11 @@ def cell(value: Any) -> str:
     plain = to_json_value(value)
     text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
     return text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def percent(share: float) -> str:
+    """Return a share as a whole number; what is not nothing is not 0 %."""
+    return "under 1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
 
 
 def _parsed(value: datetime | str) -> datetime:
@@ -62,7 +78,11 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "period": period,
     "ago": ago,
     "moment": moment,
+    "clock": clock,
+    "iso": iso,
     "cell": cell,
     "counted": counted,
     "duration": duration,
+    "for_people": for_people,
+    "percent": percent,
 }

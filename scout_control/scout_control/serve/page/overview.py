@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scout_control.access.access import Access
+    from scout_control.access.grants import Grants
     from scout_control.api.views import Link
+    from scout_control.meltano.project import SourceType
     from scout_control.serve.page.progress import Progress
+    from scout_control.serve.page.visits import Visit
 
     Row = Mapping[str, Any]
 
@@ -50,6 +53,7 @@ class Available:
     label: str
     address: str | None
     is_oauth: bool
+    needs_credential: bool
     uses: tuple[Use, ...]
 
 
@@ -59,6 +63,7 @@ class Account:
 
     row: Row
     may_disconnect: bool
+    may_connect: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,66 +97,81 @@ class Overview:
         return any(each.progress is not None for each in self.synced)
 
 
-def load(access: Access) -> Overview:
+def load(visit: Visit) -> Overview:
     """Return what a person sees of the data sources."""
+    access, grants = visit.access, visit.grants
     status = access.status()
-    me = access.people.me()
     data, credentials = status.synced_data, status.credentials
     links: dict[str, list[Link]] = {}
     for link in access.links.list(limit=MOST).items:
         links.setdefault(link.source, []).append(link)
-    found = _Facts(access, me.id, credentials, data)
-    projects = [each.id for each in access.projects.list(limit=MOST).items]
+    types = {each.name: each for each in access.sources.types()}
+    facts = _Facts(grants, credentials, data)
     return Overview(
         available=tuple(
-            _available(found, row, links.get(row["name"], [])) for row in status.available_sources
+            _available(facts, row, types.get(row["source_type"]), links.get(row["name"], []))
+            for row in status.available_sources
         ),
-        accounts=tuple(
-            Account(row=each, may_disconnect=found.may("credentials.revoke", each))
-            for each in credentials
-        ),
-        synced=tuple(_synced(found, each) for each in data),
-        joinable=tuple(each for each in projects if each not in me.projects),
-        is_member=bool(me.projects),
+        accounts=tuple(_account(facts, each) for each in credentials),
+        synced=tuple(of_dataset(grants, each) for each in data),
+        joinable=_joinable(access, grants) if visit.is_operator else (),
+        is_member=bool(grants.projects),
     )
 
 
-def of_dataset(access: Access, row: Row) -> Synced:
+def of_dataset(grants: Grants, row: Row) -> Synced:
     """Return what a person sees of one dataset."""
-    return _synced(_Facts(access, access.identity.person, (), (row,)), row)
+    run = row["run"]
+    return Synced(
+        row=row,
+        progress=None if run is None else progress.of_run(run),
+        may_load=grants.may("runs.queue", project=row["project"], user=row["user"]),
+    )
+
+
+def _joinable(access: Access, grants: Grants) -> tuple[str, ...]:
+    found = [each.id for each in access.projects.list(limit=MOST).items]
+    return tuple(each for each in found if each not in grants.projects)
 
 
 @dataclass(frozen=True)
 class _Facts:
     """What the rows are made from."""
 
-    access: Access
-    person: str
+    grants: Grants
     credentials: Sequence[Row]
     data: Sequence[Row]
 
-    def may(self, operation: str, row: Row) -> bool:
-        """Return whether the person may do something with what a project or a user owns."""
-        return self.access.may(operation, project=row["project"], user=row["user"])
+
+def _account(facts: _Facts, row: Row) -> Account:
+    owner = {"project": row["project"], "user": row["user"]}
+    return Account(
+        row=row,
+        may_disconnect=facts.grants.may("credentials.revoke", **owner),
+        may_connect=facts.grants.may("credentials.save", **owner),
+    )
 
 
-def _available(facts: _Facts, row: Row, links: Sequence[Link]) -> Available:
-    name = row["name"]
-    label = facts.access.credentials.source_type(name).label
+def _available(
+    facts: _Facts, row: Row, found: SourceType | None, links: Sequence[Link]
+) -> Available:
+    kinds = found.credential_kinds if found else ()
+    usable = [each for each in kinds if each != OAUTH or row["oauth_client_id"]]
     return Available(
-        name=name,
+        name=row["name"],
         kind=row["source_type"],
-        label=label,
+        label=found.label if found else row["source_type"],
         address=row["base_url"],
-        is_oauth=facts.access.credentials.default_kind(name) == OAUTH,
+        is_oauth=usable[:1] == [OAUTH],
+        needs_credential=found is None or found.needs_credential,
         uses=tuple(_use(facts, each) for each in links),
     )
 
 
 def _use(facts: _Facts, link: Link) -> Use:
-    is_mine = link.credential_mode == USER_MODE
-    owner = (None, facts.person) if is_mine else (link.project, None)
-    user = facts.person if is_mine else None
+    is_mine, person = link.credential_mode == USER_MODE, facts.grants.viewer.person_id
+    owner = (None, person) if is_mine else (link.project, None)
+    user = person if is_mine else None
 
     def is_its_credential(each: Row) -> bool:
         return each["source"] == link.source and (each["project"], each["user"]) == owner
@@ -165,15 +185,6 @@ def _use(facts: _Facts, link: Link) -> Use:
         is_mine=is_mine,
         credential=next(filter(is_its_credential, facts.credentials), None),
         dataset=next((each["id"] for each in facts.data if is_its_dataset(each)), None),
-        may_connect=facts.access.may("credentials.save", project=owner[0], user=owner[1]),
-        may_start=facts.access.may("datasets.ensure", project=link.project, user=user),
-    )
-
-
-def _synced(facts: _Facts, row: Row) -> Synced:
-    run = row["run"]
-    return Synced(
-        row=row,
-        progress=None if run is None else progress.of_run(run),
-        may_load=facts.may("runs.queue", row),
+        may_connect=facts.grants.may("credentials.save", project=owner[0], user=owner[1]),
+        may_start=facts.grants.may("datasets.ensure", project=link.project, user=user),
     )

@@ -14,7 +14,9 @@ from scout_control.serve.page import (
     errors,
     operator,
     project,
+    query,
     sign_in,
+    tables,
 )
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 ROUTERS = tuple(
-    each.router for each in (sign_in, data_sources, connect, dataset, project, operator)
+    each.router
+    for each in (sign_in, data_sources, connect, dataset, tables, query, project, operator)
 )
 
 
