@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from scout_control.access import overview
+from scout_control.access import checkups, overview
 from scout_control.access.administration import Audit, Purges
 from scout_control.access.authorization import Authorizer
 from scout_control.access.datasets import Datasets, Models
@@ -24,11 +24,12 @@ from scout_control.store.locks import exclusive
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from scout_control.access.checkups import Checkup
     from scout_control.access.grants import Grants
     from scout_control.access.identity import Identity
     from scout_control.api.overview import Status
     from scout_control.api.scout import Scout
-    from scout_control.api.views import Dataset
+    from scout_control.api.views import Dataset, Worker
     from scout_control.meltano.project import Job
 
 LONGEST_WAIT_SECONDS = 10
@@ -102,6 +103,20 @@ class Access:
         """Return the datasets whose data the next round of background jobs would drop."""
         with self._auth.installation("would_expire"):
             return self._auth.scout.would_expire()
+
+    def doctor(self) -> Checkup:
+        """Return what the checks of the installation find, at most some seconds old.
+
+        Raises:
+            BusyError: The first checks of this process are still under way.
+        """
+        with self._auth.installation("doctor"):
+            return checkups.of(self._auth.scout)
+
+    def workers(self) -> Sequence[Worker]:
+        """Return the worker processes, the latest sign of life first."""
+        with self._auth.installation("workers"):
+            return self._auth.scout.workers()
 
     def pipelines(self) -> Sequence[Job]:
         """Return the pipelines: jobs of meltano.yml that load a dataset schema."""

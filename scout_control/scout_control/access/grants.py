@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Grants:
-    """The roles of a person. They offer an operation or not; it is decided again when it is done."""
+    """The roles of a person: to offer an operation or not. It is decided again when it is done."""
 
     viewer: Viewer
     projects: Mapping[str, Role]
@@ -33,6 +33,6 @@ class Grants:
         roles, relation = self.viewer.roles, self.viewer.relation(user)
         if project is None and user is None:
             relation, roles = Relation.INSTALLATION, roles.union(self.projects.values())
-        elif project in self.projects:
+        elif project is not None and project in self.projects:
             roles |= {self.projects[project]}
         return decide(operation, roles, relation, self.scope) is Decision.ALLOWED

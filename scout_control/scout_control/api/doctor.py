@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ from scout_control.store.postgres import connect
 OLDEST_POSTGRES = 140000
 LARGEST_SKEW_SECONDS = 5.0
 CHANGE_URL = "To change its URL: scout connections update"
+OUT_OF_TIME = "not checked completely: there was no time left"
+CHECK_ALL = "Look again later. Without a limit of time: scout doctor"
 AUDIT_EVENTS = 10_000  # only the latest: after years, verifying all takes minutes
 PRIVILEGES = """
     SELECT rolsuper OR rolcreaterole,
@@ -53,20 +56,42 @@ def run_checks() -> list[Finding]:
     except ControlError as error:
         return [Finding(check="project", is_well=False, finding=error.cause, remedy=error.remedy)]
     with installation:
-        root = str(installation.settings.project_root)
-        findings = [Finding(check="project", is_well=True, finding=root)]
-        for name, check in CHECKS:
-            findings += _run(name, check, installation)
+        return examine(installation)
+
+
+def examine(installation: Installation, most_seconds: float | None = None) -> list[Finding]:
+    """Run all checks of an open installation; a check that fails does not stop the others.
+
+    Args:
+        installation: The installation.
+        most_seconds: Begin no further check after this time, and say which were left out.
+    """
+    root = str(installation.settings.project_root)
+    findings = [Finding(check="project", is_well=True, finding=root)]
+    until = None if most_seconds is None else time.monotonic() + most_seconds
+    for name, check in CHECKS:
+        findings += _run(name, check, installation, until)
     return findings
 
 
 def _run(
-    name: str, check: Callable[[Installation], Iterator[Finding]], installation: Installation
-) -> list[Finding]:
-    try:
-        return list(check(installation))
-    except ControlError as error:
-        return [Finding(check=name, is_well=False, finding=error.cause, remedy=error.remedy)]
+    name: str,
+    check: Callable[[Installation], Iterator[Finding]],
+    installation: Installation,
+    until: float | None,
+) -> Iterator[Finding]:
+    """Yield what a check finds, for as long as there is time: it may look at many servers."""
+    found = check(installation)
+    while until is None or time.monotonic() < until:
+        try:
+            finding = next(found, None)
+        except ControlError as error:
+            finding = Finding(check=name, is_well=False, finding=error.cause, remedy=error.remedy)
+            found = iter(())
+        if finding is None:
+            return
+        yield finding
+    yield Finding(check=name, is_well=False, finding=OUT_OF_TIME, remedy=CHECK_ALL)
 
 
 def _keys(installation: Installation) -> Iterator[Finding]:

@@ -318,6 +318,24 @@ class Scout:
         found = maintenance.would_expire(self.installation, datetime.now(UTC), idle)
         return [self.datasets.show(str(each)) for each in found]
 
+    def doctor(self, *, most_seconds: float | None = None) -> list[views.Finding]:
+        """Check the installation, and return what was found; each problem has its remedy.
+
+        Args:
+            most_seconds: Begin no further check after this time, and say which were left out.
+        """
+        from scout_control.api import doctor
+
+        return doctor.examine(self.installation, most_seconds)
+
+    def workers(self) -> list[views.Worker]:
+        """Return the worker processes that the queue knows, the latest sign of life first."""
+        from scout_control.api import views
+        from scout_control.store import queue
+
+        with self.installation.store.begin() as session:
+            return [views.Worker(**row) for row in queue.workers(session)]
+
     def work(self, *, concurrency: int = 2, until_idle: bool = False) -> int:
         """Execute queued runs and background jobs until SIGTERM or SIGINT.
 

@@ -27,6 +27,7 @@ __all__ = [
     "Run",
     "Source",
     "View",
+    "Worker",
 ]
 
 
@@ -252,3 +253,15 @@ class Finding(View):
     is_well: bool
     finding: str
     remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker(View):
+    """A worker process, as the queue knows it."""
+
+    id: int
+    last_seen_at: datetime
+    is_alive: bool
+    """Whether it gave a sign of life within the last minute."""
+    runs: list[str]
+    """The ids of the runs that it executes."""

@@ -187,7 +187,7 @@ def _rows_of_the_installation() -> None:
     _row("projects.show", _INSTALLATION, _READ, "audit.verify")
     _row("purges.plan", purge, _READ, "purges.plan")
     _row("purges.plan", purge, _FULL, "purges.execute")
-    _row("would_expire", _INSTALLATION, _READ, "would_expire")
+    _row("would_expire", _INSTALLATION, _READ, "would_expire", "doctor", "workers")
 
 
 def _rows_of_the_shell() -> None:

@@ -1,4 +1,4 @@
-"""``/api/datasources/status/``, ``audit/``, ``purges/``, ``would-expire/``."""
+"""``/api/datasources/status/``, ``audit/``, ``purges/``, ``doctor/`` ...: what operators see."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, model_validator
 
+from scout_control.access.checkups import Checkup
 from scout_control.access.pages import cut
 from scout_control.api.audit import Event, Verification
 from scout_control.api.purge import Plan
-from scout_control.api.views import Dataset
+from scout_control.api.views import Dataset, Worker
 from scout_control.serve.documents import (
     DEFAULT_LIMIT,
     TEXT,
@@ -81,6 +82,18 @@ async def show_expiring(
     """List the datasets whose data the next background job would drop."""
     found = await slow.run(access.would_expire)
     return page_of(cut(found, lambda each: each.schema, after, limit))
+
+
+@router.get("/doctor/", **offered("doctor"))
+async def check_installation(access: SignedIn, slow: Slowly) -> Checkup:
+    """Check the installation. A round takes up to 20 s, and its findings are kept for 15 s."""
+    return await slow.run(access.doctor)
+
+
+@router.get("/workers/", **offered("workers"))
+def list_workers(access: SignedIn) -> PageOf[Worker]:
+    """List the worker processes, the latest sign of life first; at most 500."""
+    return PageOf(items=list(access.workers()), next=None)
 
 
 @router.get("/audit/", **offered("audit.list"))

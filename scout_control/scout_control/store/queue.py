@@ -47,6 +47,19 @@ ORPHANED_JOBS = text("""
             WHERE worker.id = job.worker_id AND last_heartbeat > now() - interval '2 minutes'
        )
 """)
+WORKERS = text("""
+    SELECT worker.id, worker.last_heartbeat AS last_seen_at,
+           last_heartbeat > now() - interval '1 minute' AS is_alive,
+           coalesce(array_agg(job.args ->> 'run_id' ORDER BY job.id)
+                    FILTER (WHERE job.task_name = :task), ARRAY[]::text[]) AS runs
+      FROM scout_control.procrastinate_workers AS worker
+      LEFT JOIN scout_control.procrastinate_jobs AS job
+        ON job.worker_id = worker.id AND job.status = 'doing'
+     GROUP BY worker.id
+     ORDER BY worker.last_heartbeat DESC, worker.id
+     LIMIT :most
+""")
+MOST_WORKERS = 500
 
 logging.getLogger("procrastinate.periodic").setLevel(logging.WARNING)
 
@@ -95,6 +108,15 @@ def waiting(session: Session) -> set[str]:
         {"task": RUN},
     )
     return set(run_ids.scalars())
+
+
+def workers(session: Session) -> list[dict[str, Any]]:
+    """Return the workers, at most 500, the latest sign of life first.
+
+    One that was killed is listed until another, or the background jobs, notice that it is silent.
+    """
+    found = session.execute(WORKERS, {"task": RUN, "most": MOST_WORKERS})
+    return [dict(row) for row in found.mappings()]
 
 
 def purge(session: Session, before: datetime) -> None:

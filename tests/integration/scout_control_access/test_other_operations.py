@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from scout_control.access import checkups
 from scout_control.access.access import Access
 from scout_control.access.identity import Identity
 from scout_control.errors import ControlError, ForbiddenError, NotFoundError, SettingsError
@@ -114,6 +115,9 @@ def of_installation(access):
         "connections.remove": lambda: access.connections.remove("default"),
         "audit.list": lambda: access.audit.list(limit=1),
         "audit.verify": access.audit.verify,
+        "would_expire": access.would_expire,
+        "doctor": access.doctor,
+        "workers": access.workers,
     }
 
 
@@ -144,7 +148,8 @@ def test_what_a_project_shares_is_for_each_person_as_the_table_says(scout, perso
 
 
 @pytest.mark.parametrize("person", PEOPLE)
-def test_the_installation_is_for_each_person_as_the_table_says(scout, person):
+def test_the_installation_is_for_each_person_as_the_table_says(scout, person, monkeypatch):
+    monkeypatch.setattr(checkups, "MOST_SECONDS", 0)  # the checks themselves have tests
     access = Access(scout, Identity(person=person, scope=Scope.FULL))
     calls = of_installation(access)
 
@@ -354,16 +359,31 @@ def test_the_status_and_the_links_have_nothing_of_foreign_projects(scout, person
     assert {each["project"] for each in status.credentials if each["project"]} <= expected
 
 
-def test_what_would_expire_is_for_operators(scout):
-    found = {
-        person: outcome(Access(scout, Identity(person=person, scope=Scope.FULL)).would_expire)
-        for person in PEOPLE
-    }
+def test_operators_see_workers_and_what_they_execute(scout):
+    dan = Access(scout, Identity(person=OPERATOR, scope=Scope.READ))
+    with scout.installation.store.begin() as session:
+        insert = "INSERT INTO scout_control.procrastinate_workers (last_heartbeat) VALUES "
+        times = "(now() - interval '2 minutes'), (now()) RETURNING id"
+        silent, alive = session.execute(text(insert + times)).scalars()
+        for name in ("run", "upkeep"):
+            session.execute(
+                text(
+                    "INSERT INTO scout_control.procrastinate_jobs "
+                    "(queue_name, task_name, status, worker_id, args) VALUES "
+                    """('x', :name, 'doing', :worker, '{"run_id": "of-a-run"}')"""
+                ),
+                {"name": name, "worker": alive},
+            )
+    try:
+        found = {each.id: each for each in dan.workers()}
+    finally:
+        with scout.installation.store.begin() as session:
+            session.execute(text("DELETE FROM scout_control.procrastinate_jobs"))
+            session.execute(text("DELETE FROM scout_control.procrastinate_workers"))
 
-    roles = {each: roles_of(each) for each in PEOPLE}
-    assert found == {
-        each: decide("would_expire", roles[each], Relation.INSTALLATION) for each in PEOPLE
-    }
+    assert [*found] == [alive, silent]
+    assert (found[alive].is_alive, found[silent].is_alive) == (True, False)
+    assert (found[alive].runs, found[silent].runs) == (["of-a-run"], [])
 
 
 def test_a_credential_of_another_is_not_checked_in_ones_own_name(scout):

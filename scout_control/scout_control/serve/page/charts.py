@@ -1,4 +1,4 @@
-"""Pictures of runs as SVG: how long they took in which phase, and how many rows tables had. Pure."""
+"""Pictures of runs as SVG: their time by phase, and how many rows the tables had. Pure."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def durations(runs: Sequence[Run]) -> Chart | None:
         ),
         shapes=tuple(shapes),
         most=duration(max(values)),
-        **_ends(ended),
+        begin=formats.moment(ended[0].started_at),
+        end=formats.moment(ended[-1].started_at),
     )
 
 
@@ -147,7 +148,8 @@ def _rows_chart(stream: str, found: Sequence[tuple[Run, int]]) -> Chart:
         summary=f"{counted(counts[-1], 'row')}, {told}.",
         shapes=shapes,
         most=f"{max(counts):,}",
-        **_ends([run for run, _ in found]),
+        begin=formats.moment(found[0][0].started_at),
+        end=formats.moment(found[-1][0].started_at),
     )
 
 
@@ -189,8 +191,3 @@ def _kind(run: Run) -> str:
 def _height(value: float, most: float) -> dict[str, float]:
     height = max(HEIGHT * value / most, 1)  # a value of zero is still seen
     return {"y": round(HEIGHT - height, 2), "height": round(height, 2)}
-
-
-def _ends(runs: Sequence[Run]) -> dict[str, str]:
-    first, last = runs[0], runs[-1]
-    return {"begin": formats.moment(first.started_at), "end": formats.moment(last.started_at)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from scout_control.rules.health import OVERDUE_AFTER
@@ -53,7 +54,7 @@ def gaps(
     interval = timedelta(hours=interval_hours)
     longest = interval * TOLERANCE + OVERDUE_AFTER
     ends = _refreshed(runs)
-    bounds = [*zip(ends, ends[1:], strict=False)]
+    bounds = [*pairwise(ends)]
     if ends and not is_paused:
         bounds.append((ends[-1], now))
     found = [
@@ -77,7 +78,7 @@ def chart(runs: Sequence[Run], interval_hours: int | None, now: datetime) -> Cha
         return None
     span = max(now - ends[0], SHORTEST)
     interval = timedelta(hours=interval_hours) if interval_hours else None
-    bounds = [*zip(ends, [*ends[1:], now], strict=True)]
+    bounds = [*pairwise([*ends, now])]
     oldest = max(end - begin for begin, end in bounds)
     most = max(oldest, interval or SHORTEST)
 

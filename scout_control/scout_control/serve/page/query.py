@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Query, Request
+from psycopg.sql import SQL, Identifier
 from starlette.responses import Response
 
 from scout_control.serve import errors
@@ -34,8 +35,8 @@ def show(
     """Show the form and the history; with `again`, the text of an earlier query."""
     found = visit.access.datasets.show(dataset)
     history = _history(visit, found)
-    texts = [each.sql for each in history if each.id == again]
-    return _page(request, visit, found, history, sql=next(iter(texts), None) or "")
+    text = next((each.sql for each in history if each.id == again), None)
+    return _page(request, visit, found, history, sql=text or "")
 
 
 @router.post("/datasets/{dataset}/query/")
@@ -84,5 +85,6 @@ def _page(
 def _suggestion(dataset: Dataset) -> str:
     """Return a query that works, to begin with."""
     largest = max(dataset.row_counts, key=lambda name: dataset.row_counts[name] or 0, default=None)
-    quoted = '"{}"'.format((largest or "").replace('"', '""'))
-    return f"SELECT * FROM {quoted} LIMIT 10" if largest else ""
+    if largest is None:
+        return ""
+    return SQL("SELECT * FROM {} LIMIT 10").format(Identifier(largest)).as_string(None)

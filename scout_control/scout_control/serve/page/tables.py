@@ -1,4 +1,4 @@
-"""``/datasets/ID/tables/``: the data dictionary with previews; ``.../lineage/``: what is made of what."""
+"""``/datasets/ID/tables/``: the data dictionary with previews; ``/datasets/ID/lineage/``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scout_control.serve import errors
 from scout_control.serve.page import lineage
 from scout_control.serve.page.answers import ask
 from scout_control.serve.page.rendering import page
-from scout_control.serve.page.visits import Visitor
+from scout_control.serve.page.visits import Visit, Visitor
 from scout_control.serve.pools import Slowly
 
 if TYPE_CHECKING:
@@ -38,21 +38,35 @@ async def show(
     """Show the tables of a dataset; with `table`, its columns and some of its rows."""
 
     def render() -> Response:
-        access = visit.access
-        found = access.datasets.show(dataset)
-        if not visit.may("datasets.query", found.as_dict()):
-            access.datasets.query(found.id, "SELECT 1")  # raises, and is recorded
-        shown = {"visit": visit, "data": found.as_dict(), "tab": "tables"}
-        if table is None:
-            groups = lineage.kinds(lineage.of(_tables(access, found), found.row_counts))
-            return page(request, "tables.html", **shown, groups=groups)
-        sql = SQL("SELECT * FROM {}").format(Identifier(found.schema, table)).as_string(None)
-        answer = ask(access, found.id, sql, PREVIEW_ROWS)
-        status = 200 if answer.error is None else errors.status(answer.error)
-        described = _described(access, found, table)
-        return page(request, "table.html", **shown, status=status, table=described, answer=answer)
+        found = visit.access.datasets.show(dataset)
+        if table is not None:
+            return _table(request, visit, found, table)
+        groups = lineage.kinds(lineage.of(_tables(visit.access, found), found.row_counts))
+        return page(
+            request,
+            "tables.html",
+            visit=visit,
+            data=found.as_dict(),
+            tab="tables",
+            groups=groups,
+        )
 
     return await slow.run(render)
+
+
+def _table(request: Request, visit: Visit, dataset: Dataset, table: str) -> Response:
+    sql = SQL("SELECT * FROM {}").format(Identifier(dataset.schema, table)).as_string(None)
+    answer = ask(visit.access, dataset.id, sql, PREVIEW_ROWS)
+    return page(
+        request,
+        "table.html",
+        visit=visit,
+        status=200 if answer.error is None else errors.status(answer.error),
+        data=dataset.as_dict(),
+        tab="tables",
+        table=_described(visit.access, dataset, table),
+        answer=answer,
+    )
 
 
 @router.get("/datasets/{dataset}/lineage/")
@@ -62,8 +76,14 @@ async def show_lineage(request: Request, visit: Visitor, slow: Slowly, dataset: 
     def render() -> Response:
         found = visit.access.datasets.show(dataset)
         made = lineage.of(_tables(visit.access, found), found.row_counts)
-        shown = {"data": found.as_dict(), "tab": "lineage", "lineage": made}
-        return page(request, "lineage.html", visit=visit, **shown)
+        return page(
+            request,
+            "lineage.html",
+            visit=visit,
+            data=found.as_dict(),
+            tab="lineage",
+            lineage=made,
+        )
 
     return await slow.run(render)
 
