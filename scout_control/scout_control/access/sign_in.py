@@ -42,6 +42,7 @@ SCOPES_BY_NAME = {name: each for each, name in SCOPE_NAMES.items()}
 class BrowserSession:
     """A session of a browser."""
 
+    id: str
     identity: Identity
     secret: str = field(repr=False)
     """The value of the cookie; not stored."""
@@ -170,4 +171,6 @@ def _begin(
 
 def _view(row: models.BrowserSession, secret: str) -> BrowserSession:
     identity = Identity(person=row.person_id, scope=SCOPES_BY_NAME[row.scope])
-    return BrowserSession(identity=identity, secret=secret, expires_at=row.expires_at)
+    return BrowserSession(
+        id=str(row.id), identity=identity, secret=secret, expires_at=row.expires_at
+    )

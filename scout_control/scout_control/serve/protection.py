@@ -13,7 +13,7 @@ FOR_PROGRAMS = ("/api/", "/mcp")
 PAGES = frozenset(
     {
         *("sign-in", "sign-out", "connect", "accounts", "synced"),
-        *("datasets", "runs", "projects", "operator"),
+        *("datasets", "runs", "projects", "operator", "account"),
     }
 )
 """The first parts of their paths."""

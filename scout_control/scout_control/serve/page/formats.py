@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scout_control.api.progress_bars import duration
 from scout_control.rules.json_values import to_json_value
 from scout_control.rules.wording import counted
 from scout_control.serve.page.advice import for_people
 
+if TYPE_CHECKING:
+    from scout_control.api.audit import Event
+
 LONGEST_CELL = 300
+KINDS = {
+    "oauth2": "signed in at the source",
+    "api_key": "API key",
+    "username_password": "user name and password",
+    "token": "access token",
+    "settings": "secret settings",
+}
+NAMELESS = frozenset({"dataset", "run", "credential", "source", "link"})
+"""What is stored in the audit trail under an id that says nothing to people."""
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
@@ -73,6 +85,21 @@ def _parsed(value: datetime | str) -> datetime:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
+def kind(name: str) -> str:
+    """Return what people call a kind of credential."""
+    return KINDS.get(name, name)
+
+
+def event(found: Event) -> str:
+    """Return what was done, and to what: people know names, and not ids."""
+    owner = "/".join(each for each in (found.source, found.user) if each)
+    if found.subject_kind in NAMELESS and owner:
+        what = owner if found.subject_kind == "dataset" else f"of {owner}"
+    else:
+        what = found.subject or ""
+    return f"{found.action} {found.subject_kind} {what}".strip()
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "number": number,
     "period": period,
@@ -83,6 +110,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "cell": cell,
     "counted": counted,
     "duration": duration,
+    "event": event,
+    "kind": kind,
     "for_people": for_people,
     "percent": percent,
 }

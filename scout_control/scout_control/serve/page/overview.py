@@ -35,13 +35,16 @@ class Use:
     """The account that it is read with: the project's, or the person's."""
     dataset: str | None
     """The id of what is synced for the project, or for the person."""
+    needs_credential: bool
     may_connect: bool
     may_start: bool
 
     @property
     def needs_account(self) -> bool:
         """Whether an account has to be connected, or connected again."""
-        return self.credential is None or self.credential["status"] == "needs reconnect"
+        if self.credential is None:
+            return self.needs_credential
+        return bool(self.credential["status"] == "needs reconnect")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,6 @@ class Available:
     label: str
     address: str | None
     is_oauth: bool
-    needs_credential: bool
     uses: tuple[Use, ...]
 
 
@@ -163,12 +165,11 @@ def _available(
         label=found.label if found else row["source_type"],
         address=row["base_url"],
         is_oauth=usable[:1] == [OAUTH],
-        needs_credential=found is None or found.needs_credential,
-        uses=tuple(_use(facts, each) for each in links),
+        uses=tuple(_use(facts, each, found) for each in links),
     )
 
 
-def _use(facts: _Facts, link: Link) -> Use:
+def _use(facts: _Facts, link: Link, source_type: SourceType | None) -> Use:
     is_mine, person = link.credential_mode == USER_MODE, facts.grants.viewer.person_id
     owner = (None, person) if is_mine else (link.project, None)
     user = person if is_mine else None
@@ -185,6 +186,7 @@ def _use(facts: _Facts, link: Link) -> Use:
         is_mine=is_mine,
         credential=next(filter(is_its_credential, facts.credentials), None),
         dataset=next((each["id"] for each in facts.data if is_its_dataset(each)), None),
+        needs_credential=source_type is None or source_type.needs_credential,
         may_connect=facts.grants.may("credentials.save", project=owner[0], user=owner[1]),
         may_start=facts.grants.may("datasets.ensure", project=link.project, user=user),
     )

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from fastapi.staticfiles import StaticFiles
 
 from scout_control.serve.page import (
+    account,
     connect,
     data_sources,
     dataset,
     errors,
+    links,
     operator,
     project,
     query,
+    setup,
     sign_in,
     tables,
 )
@@ -25,7 +28,19 @@ if TYPE_CHECKING:
 
 ROUTERS = tuple(
     each.router
-    for each in (sign_in, data_sources, connect, dataset, tables, query, project, operator)
+    for each in (
+        sign_in,
+        account,
+        data_sources,
+        connect,
+        dataset,
+        tables,
+        query,
+        project,
+        links,
+        operator,
+        setup,
+    )
 )
 
 

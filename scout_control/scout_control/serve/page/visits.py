@@ -34,6 +34,8 @@ class Visit:
     access: Access
     secret: str = field(repr=False)
     """The value of the cookie of the session."""
+    session: str
+    """The id of the session."""
     form: Form = field(repr=False)
 
     @property
@@ -104,7 +106,9 @@ def _visit(request: Request, form: PostedForm) -> Visit:
     if request.method not in SAFE_METHODS:
         sent = form.get(TOKEN_FIELD) or request.headers.get(TOKEN_HEADER, "")
         check_form(request, secret, sent)
-    return Visit(access=Access(scout, session.identity), secret=secret, form=form)
+    return Visit(
+        access=Access(scout, session.identity), secret=secret, session=session.id, form=form
+    )
 
 
 Visitor = Annotated[Visit, Depends(_visit)]
