@@ -47,9 +47,8 @@ class Chart:
     shapes: tuple[Shape, ...]
     most: str
     """What its full height means."""
-    begin: str
-    end: str
-    """The ends of its time."""
+    ends: tuple[str, str]
+    """The beginning and the end of its time."""
     width: int = WIDTH
     height: int = HEIGHT
     line: float | None = None
@@ -106,8 +105,7 @@ def durations(runs: Sequence[Run]) -> Chart | None:
         ),
         shapes=tuple(shapes),
         most=duration(max(values)),
-        begin=formats.moment(ended[0].started_at),
-        end=formats.moment(ended[-1].started_at),
+        ends=formats.span(ended[0].started_at, ended[-1].started_at),
     )
 
 
@@ -142,14 +140,13 @@ def _rows_chart(stream: str, found: Sequence[tuple[Run, int]]) -> Chart:
         for place, (run, count) in enumerate(found)
     )
     change = counts[-1] - counts[0]
-    told = f"{change:+,} since {formats.moment(found[0][0].started_at)}" if change else "unchanged"
+    told = f"{change:+,} since {formats.day(found[0][0].started_at)}" if change else "unchanged"
     return Chart(
         title=stream,
         summary=f"{counted(counts[-1], 'row')}, {told}.",
         shapes=shapes,
         most=f"{max(counts):,}",
-        begin=formats.moment(found[0][0].started_at),
-        end=formats.moment(found[-1][0].started_at),
+        ends=formats.span(found[0][0].started_at, found[-1][0].started_at),
     )
 
 

@@ -57,6 +57,17 @@ def moment(value: datetime | str | None) -> str:
     return "" if value is None else _parsed(value).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def day(value: datetime | str | None) -> str:
+    """Return the day of a moment in UTC."""
+    return "" if value is None else _parsed(value).astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def span(first: datetime | None, last: datetime | None) -> tuple[str, str]:
+    """Return the ends of a time: days, or moments of one day."""
+    days = day(first), day(last)
+    return days if days[0] != days[1] else (moment(first), moment(last))
+
+
 def clock(value: datetime | str) -> str:
     """Return the time of a line of a log, in UTC."""
     return _parsed(value).astimezone(UTC).strftime("%H:%M:%S")
@@ -93,10 +104,9 @@ def kind(name: str) -> str:
 def event(found: Event) -> str:
     """Return what was done, and to what: people know names, and not ids."""
     owner = "/".join(each for each in (found.source, found.user) if each)
+    what = found.subject or ""
     if found.subject_kind in NAMELESS and owner:
-        what = owner if found.subject_kind == "dataset" else f"of {owner}"
-    else:
-        what = found.subject or ""
+        what = owner if found.subject_kind in {"dataset", "source"} else f"of {owner}"
     return f"{found.action} {found.subject_kind} {what}".strip()
 
 
