@@ -44,6 +44,11 @@ class Page:
         self.last = self.http.get(url, headers=headers, **options)
         return self.last
 
+    def until_it_answers(self) -> None:
+        """Wait until the server, which listens already, answers."""
+        while not self.get("/health", timeout=60).ok:
+            time.sleep(0.05)
+
     def form(self, path: str) -> dict[str, str]:
         """Return the hidden fields of a page."""
         return {name: unescape(value) for name, value in FIELD.findall(self.get(path).text)}
