@@ -30,7 +30,7 @@ def test_a_form_that_is_sent_as_it_was_changes_nothing():
     changes = link_form.changes(sent(), BEFORE)
 
     assert changes["config"] == {"datasets": ["cases", "forms"]}
-    assert changes["exclude"] == CONFIG["exclude_columns"]
+    assert (changes["exclude"], changes["hash"]) == (None, None)
     assert (changes["mode"], changes["interval_hours"], changes["unset"]) == ("user", 24, [])
     assert not link_form.has_other_rules(sent(), BEFORE)
 
@@ -38,10 +38,16 @@ def test_a_form_that_is_sent_as_it_was_changes_nothing():
 def test_what_was_removed_from_a_form_is_removed():
     changes = link_form.changes(sent(streams=" \n", exclude="", hours=" 6 "), BEFORE)
 
-    assert (changes["config"], changes["unset"]) == (None, ["streams"])
-    assert changes["exclude"] == {"cases": []}
+    assert (changes["config"], changes["unset"]) == (None, ["streams", "exclude"])
+    assert changes["exclude"] is None
     assert changes["interval_hours"] == 6
     assert link_form.has_other_rules(sent(exclude=""), BEFORE)
+
+
+def test_a_stream_that_has_no_rules_any_longer_is_named_without():
+    changes = link_form.changes(sent(exclude="forms: username"), BEFORE)
+
+    assert changes["exclude"] == {"cases": [], "forms": ["username"]}
 
 
 def test_streams_and_columns_are_written_on_lines_or_with_commas():
@@ -61,7 +67,7 @@ def test_an_interval_is_a_whole_number(hours):
 
 @pytest.mark.parametrize("line", ["cases", "cases:", ": phone", "cases phone"])
 def test_a_line_that_is_not_readable_is_named(line):
-    with pytest.raises(SettingsError, match="Hashed columns: line 2 is not readable"):
+    with pytest.raises(SettingsError, match="Columns to hash: line 2 is not readable"):
         link_form.changes(sent(hash=f"users: phone\n{line}"), BEFORE)
 
 

@@ -58,13 +58,20 @@ def changes(sent: LinkForm, before: LinkForm) -> dict[str, Any]:
     """
     streams = [each.strip() for line in sent.streams.splitlines() for each in line.split(",")]
     streams = [each for each in streams if each]
+    exclude = _changed("Columns to leave out", sent.exclude, before.exclude)
+    hashed = _changed("Columns to hash", sent.hash, before.hash)
+    emptied = {
+        "streams": before.streams and not streams,
+        "exclude": before.exclude and not sent.exclude.strip(),
+        "hash": before.hash and not sent.hash.strip(),
+    }
     return {
         "mode": sent.mode,
         "interval_hours": _hours(sent.hours),
         "config": {STREAMS_SETTING: streams} if streams else None,
-        "unset": [] if streams or not before.streams else ["streams"],
-        "exclude": _changed("Left out columns", sent.exclude, before.exclude),
-        "hash": _changed("Hashed columns", sent.hash, before.hash),
+        "unset": [name for name, is_emptied in emptied.items() if is_emptied],
+        "exclude": exclude,
+        "hash": hashed,
     }
 
 
@@ -100,6 +107,9 @@ def _rules(field: str, text: str) -> dict[str, list[str]]:
     return found
 
 
-def _changed(field: str, sent: str, before: str) -> Rules:
+def _changed(field: str, sent: str, before: str) -> Rules | None:
     """Return the rules that are set; streams that have none any longer are named without."""
-    return {stream: [] for stream in _rules("", before)} | _rules(field, sent)
+    rules, earlier = _rules(field, sent), _rules(field, before)
+    if not rules or rules == earlier:
+        return None
+    return {stream: [] for stream in earlier} | rules

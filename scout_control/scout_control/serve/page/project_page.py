@@ -97,6 +97,7 @@ def show(
             ("audit", "audit.list", None),
         )
     }
+    connections = _connections(visit)
     failure = error or (rejected.error if rejected else None)
     return page(
         request,
@@ -111,7 +112,8 @@ def show(
         ],
         rejected=rejected,
         linkable=_linkable(visit, links) if may["link"] else (),
-        connections=_connections(visit),
+        connections=connections,
+        database=next((each for each in connections if each.name == found.connection), None),
         events=_events(visit, found.id, before) if may["audit"] else None,
         is_older=before is not None,
         saved=SAVED.get(saved, ""),
