@@ -72,9 +72,10 @@ def test_a_line_that_is_not_readable_is_named(line):
 
 
 def test_settings_of_a_source_are_lines():
-    assert setup.settings_of("domain = my = space\n\n page_size=10") == {
+    assert setup.settings_of("domain = my = space\n\n page_size=10\nids = [1]") == {
         "domain": "my = space",
-        "page_size": "10",
+        "page_size": 10,
+        "ids": [1],
     }
     with pytest.raises(SettingsError, match="Line 1"):
         setup.settings_of("domain my-space")

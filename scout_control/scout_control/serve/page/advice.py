@@ -9,6 +9,8 @@ COMMAND = re.compile(
     r"\bscout (?P<words>[a-z][^;\n]*?)(?=[.)]?$|\. (?=[A-Z])|[;)\n]|, or )", re.MULTILINE
 )
 RUNS_IT = "ask the person who runs this installation, who has a command for it"
+OF_TAPS = (" Put the new refresh token into the settings.",)
+"""What is told to those who run a tap alone; here, the advice to reconnect follows."""
 PLACES: tuple[tuple[str, str], ...] = (
     ("credentials connect", "“Connect” or “Reconnect” on the page Data sources"),
     ("credentials", "the page Data sources, under “My connections”"),
@@ -34,6 +36,8 @@ PLACES: tuple[tuple[str, str], ...] = (
 
 def for_people(text: str | None) -> str:
     """Return a message with places of the page instead of commands."""
+    for sentence in OF_TAPS:
+        text = (text or "").replace(sentence, "")
     return COMMAND.sub(lambda found: _place(found["words"]), text) if text else ""
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import RedirectResponse, Response
 
 from scout_control.errors import NotFoundError
+from scout_control.rules.credential_kinds import OAUTH
 from scout_control.serve.page import charts, freshness, overview, run_log
 from scout_control.serve.page.rendering import page
 from scout_control.serve.page.visits import Visit, Visitor
@@ -33,7 +34,7 @@ def show(request: Request, visit: Visitor, dataset: Key) -> Response:
         request,
         "dataset.html",
         visit=visit,
-        seen=overview.of_dataset(visit.grants, row),
+        seen=overview.of_dataset(visit.grants, row, _is_oauth(visit, row)),
         data=row,
         tab="overview",
         may_pause=visit.may("datasets.pause", row),
@@ -76,6 +77,13 @@ def show_run(request: Request, visit: Visitor, run: Key) -> Response:
         shares=charts.shares(found),
         share_chart=charts.share_chart(found),
     )
+
+
+def _is_oauth(visit: Visit, row: Mapping[str, Any]) -> bool | None:
+    """Return whether its account is connected at the source; None if it need not be."""
+    if not row["needs_reconnect"]:
+        return None
+    return visit.access.credentials.default_kind(row["source"]) == OAUTH
 
 
 def _interval_hours(visit: Visit, row: Mapping[str, Any]) -> int | None:

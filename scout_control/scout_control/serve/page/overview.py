@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.serve.page import progress
@@ -75,6 +76,8 @@ class Synced:
     row: Row
     progress: Progress | None
     may_load: bool
+    reconnect: str | None = None
+    """Where the person connects its account again, if that is needed."""
 
     @property
     def rows(self) -> int:
@@ -109,26 +112,56 @@ def load(visit: Visit) -> Overview:
         links.setdefault(link.source, []).append(link)
     types = {each.name: each for each in access.sources.types()}
     facts = _Facts(grants, credentials, data)
+    kinds = {
+        row["name"]: _is_oauth(types.get(row["source_type"]), row["oauth_client_id"])
+        for row in status.available_sources
+    }
     return Overview(
         available=tuple(
             _available(facts, row, types.get(row["source_type"]), links.get(row["name"], []))
             for row in status.available_sources
         ),
         accounts=tuple(_account(facts, each) for each in credentials),
-        synced=tuple(of_dataset(grants, each) for each in data),
+        synced=tuple(of_dataset(grants, each, kinds.get(each["source"])) for each in data),
         joinable=_joinable(access, grants) if visit.is_operator else (),
         is_member=bool(grants.projects),
     )
 
 
-def of_dataset(grants: Grants, row: Row) -> Synced:
-    """Return what a person sees of one dataset."""
-    run = row["run"]
+def of_dataset(grants: Grants, row: Row, is_oauth: bool | None = None) -> Synced:
+    """Return what a person sees of one dataset.
+
+    Args:
+        grants: What they may do.
+        row: Its status.
+        is_oauth: Whether its account is connected by signing in at the source; None if unknown.
+    """
+    run, may_reconnect = row["run"], row["needs_reconnect"] and _may_connect(grants, row)
     return Synced(
         row=row,
         progress=None if run is None else progress.of_run(run),
         may_load=grants.may("runs.queue", project=row["project"], user=row["user"]),
+        reconnect=connect_place(row, is_oauth=bool(is_oauth)) if may_reconnect else None,
     )
+
+
+def connect_place(row: Row, *, is_oauth: bool) -> str:
+    """Return where an account is connected: that of a dataset, a use, or a credential."""
+    owner = {} if row["user"] else {"project": row["project"]}
+    query = urlencode({"source": row["source"], **owner})
+    return f"/api/datasources/oauth/start/?{query}&next=/" if is_oauth else f"/connect/?{query}"
+
+
+def _may_connect(grants: Grants, row: Row) -> bool:
+    owner = (None, row["user"]) if row["user"] else (row["project"], None)
+    return grants.may("credentials.save", project=owner[0], user=owner[1])
+
+
+def _is_oauth(source_type: SourceType | None, client_id: str | None) -> bool:
+    """Return whether an account is best connected by signing in at the source."""
+    kinds = source_type.credential_kinds if source_type else ()
+    usable = [each for each in kinds if each != OAUTH or client_id]
+    return usable[:1] == [OAUTH]
 
 
 def _joinable(access: Access, grants: Grants) -> tuple[str, ...]:
@@ -157,14 +190,12 @@ def _account(facts: _Facts, row: Row) -> Account:
 def _available(
     facts: _Facts, row: Row, found: SourceType | None, links: Sequence[Link]
 ) -> Available:
-    kinds = found.credential_kinds if found else ()
-    usable = [each for each in kinds if each != OAUTH or row["oauth_client_id"]]
     return Available(
         name=row["name"],
         kind=row["source_type"],
         label=found.label if found else row["source_type"],
         address=row["base_url"],
-        is_oauth=usable[:1] == [OAUTH],
+        is_oauth=_is_oauth(found, row["oauth_client_id"]),
         uses=tuple(_use(facts, each, found) for each in links),
     )
 

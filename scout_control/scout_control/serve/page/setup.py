@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from scout_control.errors import ControlError, ForbiddenError, SettingsError
+from scout_control.rules.json_values import written_value
 from scout_control.rules.permissions import INSTALLATION_ROLES
 from scout_control.serve import errors
 from scout_control.serve.page.rendering import page
@@ -90,13 +91,13 @@ def let_in(request: Request, visit: Visitor) -> Response:
     )
 
 
-def settings_of(text: str) -> dict[str, str]:
+def settings_of(text: str) -> dict[str, Any]:
     """Return settings that were written as lines with ``=``.
 
     Raises:
         SettingsError: A line has none.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for number, line in enumerate(text.splitlines(), 1):
         name, equals, value = line.partition("=")
         if not line.strip():
@@ -106,7 +107,7 @@ def settings_of(text: str) -> dict[str, str]:
                 f"Line {number} of the settings is not readable.",
                 "Write one setting per line, such as: domain = my-project",
             )
-        found[name.strip()] = value.strip()
+        found[name.strip()] = written_value(value.strip())
     return found
 
 
