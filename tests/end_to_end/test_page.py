@@ -182,10 +182,11 @@ def set_up(opened, address, sandbox):
     sees(opened, "The settings are saved", "project-level")
 
 
-def sign_in_at_hq(opened, address, text):
-    """Connect an account: sign in at HQ, consent, and come back."""
+def sign_in_at_hq(opened, address, text, *, is_known=False):
+    """Connect an account: sign in at HQ, unless it knows this browser, consent, and come back."""
     click(opened, text)
-    click(opened, "Log In", scope="body")  # the account of the sandbox is filled in
+    if not is_known:
+        click(opened, "Log In", scope="body")  # the account of the sandbox is filled in
     click(opened, "Authorize", scope="body")
     opened.wait_for(f"location.origin == {address!r} && {TEXT}.includes('connected')")
 
@@ -226,7 +227,7 @@ def test_from_nothing_to_a_synced_dataset(monkeypatch, scout, settings, sandbox,
             sees(opened, "needs reconnect")
             opened.wait_for(f"{element('Reconnect', 'main')} !== undefined")
             look_at_a_failure(scout, opened, address, place)
-            sign_in_at_hq(opened, address, "Reconnect")
+            sign_in_at_hq(opened, address, "Reconnect", is_known=True)
             click(opened, "Sync now")
             opened.wait_for(f"/Loading cases \\d+ of {CASES}/.test({TEXT})")
             opened.wait_for(f"/\\d+\\/s, \\d+ s left/.test({TEXT})")
