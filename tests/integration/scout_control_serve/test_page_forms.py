@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from html import unescape
 
@@ -9,6 +10,8 @@ import pytest
 from scout_control.access import checkups
 from scout_control.api.scout import Scout
 from scout_control.serve.page import project_page
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from support.past_runs import add_past_runs
 from support.rest import Client
 from support.web import served_here
@@ -42,6 +45,21 @@ def people(shared_installation, page):
     for name, browser in found.items():
         browser.get(shared_installation.scout.sessions.link(name).path)
     return found
+
+
+@contextmanager
+def statements():
+    """Yield the list of statements that SQLAlchemy sends meanwhile."""
+    found = []
+
+    def add(_connection, _cursor, statement, *_):
+        found.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", add)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "before_cursor_execute", add)
 
 
 def send(browser, path, **fields):
@@ -334,3 +352,22 @@ def test_the_history_tells_who_asked_and_keeps_the_text_only_if_it_is_set(
         assert "<s>" not in listed.text
         again = listed.text.partition('href="?again=')[2].partition('"')[0]
         assert "AS kept</textarea>" in other.get(path, params={"again": again}).text
+
+
+def test_a_page_asks_the_store_as_often_for_ten_datasets_as_for_one(
+    shared_installation, people, dataset
+):
+    counts = {}
+    for number in (1, 10):
+        while len(shared_installation.scout.datasets.list()) < number:
+            shared_installation.dataset("river")
+        for path in ("/", PROJECT, "/operator/", f"/datasets/{dataset.id}/"):
+            people["olga"].get(path)  # which may be the first in a while that records its use
+            with statements() as found:
+                assert people["olga"].get(path).status_code == 200
+            counts.setdefault(path, []).append(len(found))
+
+    assert {path: few == many for path, (few, many) in counts.items()} == dict.fromkeys(
+        counts, True
+    ), counts
+    assert max(many for _, many in counts.values()) < 60

@@ -22,6 +22,8 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         (timedelta(hours=5, minutes=59), "5 hours ago"),
         (timedelta(days=400), "400 days ago"),
         (-timedelta(minutes=30), "in 30 minutes"),
+        (timedelta(seconds=5) - timedelta(days=90), "in 90 days"),
+        (-timedelta(hours=23, minutes=50), "in 23 hours"),
     ],
 )
 def test_a_moment_is_told_by_its_distance(passed, text):

@@ -23,6 +23,8 @@ KINDS = {
     "token": "access token",
     "settings": "secret settings",
 }
+SLACK_SECONDS = 30
+"""What ends in 90 days is not said to end in 89 a moment later."""
 NAMELESS = frozenset({"dataset", "run", "credential", "source", "link"})
 """What is stored in the audit trail under an id that says nothing to people."""
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
@@ -49,7 +51,9 @@ def ago(moment: datetime | str | None, now: datetime | None = None) -> str:
     if abs(distance) < timedelta(seconds=10):
         return "just now"
     seconds = distance.total_seconds()
-    return f"{period(seconds)} ago" if seconds > 0 else f"in {period(-seconds)}"
+    if seconds > 0:
+        return f"{period(seconds)} ago"
+    return f"in {period(SLACK_SECONDS - seconds)}"
 
 
 def moment(value: datetime | str | None) -> str:

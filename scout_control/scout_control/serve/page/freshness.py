@@ -98,7 +98,7 @@ def chart(runs: Sequence[Run], interval_hours: int | None, now: datetime) -> Cha
         summary=told,
         shapes=tuple(shapes),
         most=formats.period(most.total_seconds()),
-        ends=(formats.moment(ends[0]), "now"),
+        ends=(formats.span(ends[0], now)[0], "now"),
         line=round(HEIGHT - HEIGHT * (interval / most), 2) if interval else None,
     )
 
