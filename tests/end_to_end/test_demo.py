@@ -52,7 +52,8 @@ def demo_with_page(environment, *options) -> tuple[int, str, str]:
         said += [next((line for line in process.stderr if SERVING.search(line)), "")]
         browser = Page(SERVING.search(said[1])[1])
         browser.until_it_answers()
-        page = browser.get(LINK.search(said[0])[1], allow_redirects=True).text
+        assert browser.open_link(LINK.search(said[0])[1]).status_code == 303
+        page = browser.get("/").text
         process.send_signal(signal.SIGINT)
         stdout, _ = process.communicate(timeout=200)
     return process.returncode, stdout, page

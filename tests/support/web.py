@@ -69,6 +69,11 @@ class Page:
         """Sign in with a token."""
         return self.post("/sign-in/", **self.form("/sign-in/"), token=token)
 
+    def open_link(self, path: str) -> requests.Response:
+        """Sign in with a link: open it, and confirm."""
+        path = path.removeprefix(self.address)
+        return self.post(path, **self.form(path))
+
     def another(self) -> Page:
         """Return another browser that visits the same server."""
         return Page(self.address)

@@ -53,14 +53,25 @@ class _Window:
 
 
 class Attempts:
-    """Counts wrong tokens, in bounded memory.
+    """Counts wrong tokens, or what else is tried, in bounded memory.
 
     Args:
         clock: Seconds since any moment.
+        of_address: At most this many a minute, from one address.
+        in_total: At most this many a minute, from all of them.
+        told: What there were too many of, as a sentence.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        of_address: int = MOST_OF_ADDRESS,
+        in_total: int = MOST_IN_TOTAL,
+        told: str = "Too many wrong tokens were sent.",
+    ) -> None:
+        self._clock, self._told = clock, told
+        self._of_address, self._in_total = of_address, in_total
         self._lock = threading.Lock()
         self._total = _Window(clock())
         self._by_address: OrderedDict[str, _Window] = OrderedDict()
@@ -76,9 +87,9 @@ class Attempts:
         with self._lock:
             if digest in self._accepted:
                 return
-            windows = [(self._total, MOST_IN_TOTAL)]
+            windows = [(self._total, self._in_total)]
             if (own := self._by_address.get(network)) is not None:
-                windows.append((own, MOST_OF_ADDRESS))
+                windows.append((own, self._of_address))
             waits = [
                 each.began_at + WINDOW_SECONDS - now
                 for each, most in windows
@@ -86,9 +97,16 @@ class Attempts:
             ]
         if (wait := max(waits, default=0.0)) > 0:
             seconds = int(wait) + 1
-            raise TooManyAttemptsError(
-                "Too many wrong tokens were sent.", f"Try again in {seconds} s.", seconds
-            )
+            raise TooManyAttemptsError(self._told, f"Try again in {seconds} s.", seconds)
+
+    def admit(self) -> None:
+        """Count something that anyone may try.
+
+        Raises:
+            TooManyAttemptsError: It was tried too often.
+        """
+        self.check(b"")
+        self.failed(b"")
 
     def accepted(self, digest: bytes) -> None:
         """Remember a token that is valid."""

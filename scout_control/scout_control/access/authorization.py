@@ -7,16 +7,20 @@ same statement, and with the same message, as one that does not exist.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, select
 
 from scout_control.access.grants import Grants
 from scout_control.access.identity import Identity, not_signed_in
-from scout_control.errors import ForbiddenError, NotFoundError
+from scout_control.errors import ControlError, ForbiddenError, NotFoundError
 from scout_control.rules.permissions import TABLE, Decision, Relation, Role, decide
+from scout_control.rules.server_paths import hide_folders
 from scout_control.store import audit, lookups, people, visibility
 from scout_control.store.models import Person, Source
 from scout_control.store.visibility import Viewer
@@ -50,14 +54,13 @@ class Authorizer:
             NotSignedInError: The person was removed, or is inactive.
         """
         store = self.scout.installation.store
-        with audit.acting_as(self.identity.person):
+        with self._acting():
             try:
                 with store.begin() as session:
                     yield session, self._viewer(session)
             except ForbiddenError as error:
-                with store.begin() as session:
-                    names = {"user": self.identity.person, "reason": error.cause}
-                    audit.record(session, "refused", "operation", error.operation, **names)
+                names = {"user": self.identity.person, "reason": error.cause}
+                audit.record_refusal(store, "operation", error.operation, **names)
                 raise
 
     def _viewer(self, session: Session) -> Viewer:
@@ -254,8 +257,16 @@ class Authorizer:
 
     @contextmanager
     def _acting(self) -> Iterator[None]:
-        with audit.acting_as(self.identity.person):
-            yield
+        """Act in the person's name; what fails does not tell them where files of the server are."""
+        settings = self.scout.installation.settings
+        try:
+            with audit.acting_as(self.identity.person):
+                yield
+        except ControlError as error:
+            root, home = settings.project_root, settings.home
+            own = (root, home, root.resolve(), home.resolve())
+            hide_folders(error, (*own, Path(sys.prefix), Path(gettempdir()), Path.home()))
+            raise
 
     def _check_owned(
         self,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scout_control.credentials.oauth import unique_parameters
-from scout_control.errors import SettingsError
+from scout_control.errors import BusyError, SettingsError
 from scout_control.installation import secret_context
 from scout_control.rules import sessions
 from scout_control.store import models
@@ -38,18 +38,22 @@ def keep(
         state: What comes back with it.
         fields: What to keep, as JSON values.
         person: Who began it, if they are signed in: it ends with their access.
+
+    Raises:
+        BusyError: Too many are in progress.
     """
-    digest = sessions.digest(state)
+    now, digest = datetime.now(UTC), sessions.digest(state)
     context = secret_context.of_authorization(digest)
     row = models.Authorization(
         state_hash=digest,
         browser_hash=sessions.digest(browser),
         person_id=person,
         secrets=installation.keyring.encrypt(fields, context),
-        expires_at=datetime.now(UTC) + sessions.AUTHORIZATION_EXPIRY,
+        expires_at=now + sessions.AUTHORIZATION_EXPIRY,
     )
     with installation.store.begin() as session:
-        stored.keep_authorization(session, row)
+        if not stored.keep_authorization(session, row, now):
+            raise BusyError("Too many sign-ins are in progress.", "Try again in ten minutes.")
 
 
 def take(installation: Installation, browser: str, redirect_url: str) -> dict[str, Any]:

@@ -110,8 +110,14 @@ class Datasets:
         unset: Collection[str] = (),
     ) -> views.Dataset:
         """Change a dataset; its readers are changed by ``share`` only."""
-        operation = "datasets.share" if "readers" in unset else "datasets.update"
-        with self._auth.dataset(operation, name) as dataset:
+        for operation, is_needed in (
+            ("datasets.share", "readers" in unset),
+            ("datasets.choose_alias", alias is not None),
+        ):
+            if is_needed:
+                with self._auth.dataset(operation, name):
+                    pass
+        with self._auth.dataset("datasets.update", name) as dataset:
             return self._auth.scout.datasets.update(
                 dataset, keep=keep, is_paused=is_paused, alias=alias, unset=unset
             )

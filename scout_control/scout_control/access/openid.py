@@ -6,8 +6,10 @@ import logging
 from dataclasses import asdict
 from shlex import quote
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from scout_control.access import authorizations, sign_in
+from scout_control.access.attempts import Attempts
 from scout_control.api.changes import check_name
 from scout_control.credentials import provider
 from scout_control.credentials.provider import Provider, SignInRequest, failed
@@ -16,6 +18,8 @@ from scout_control.rules.identifiers import MAX_LENGTH
 from scout_control.store import audit, models, people
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy.orm import Session
 
     from scout_control.access.sign_in import BrowserSession
@@ -24,6 +28,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 NEXT = "next"
+LIMITS: Mapping[str, Any] = {
+    "of_address": 60,
+    "in_total": 900,
+    "told": "Too many sign-ins were begun.",
+}
+_begun: WeakKeyDictionary[Installation, Attempts] = WeakKeyDictionary()
 
 
 def begin(installation: Installation, browser: str, redirect_uri: str, next_page: str) -> str:
@@ -37,8 +47,10 @@ def begin(installation: Installation, browser: str, redirect_uri: str, next_page
 
     Raises:
         NotFoundError: The installation has no provider.
+        TooManyAttemptsError: Too many sign-ins were begun: each is kept for ten minutes.
         ServerUnavailableError: The provider does not answer.
     """
+    _begun.setdefault(installation, Attempts(**LIMITS)).admit()
     request = _provider(installation).authorization_request(redirect_uri)
     authorizations.keep(installation, browser, request.state, asdict(request) | {NEXT: next_page})
     return request.url

@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from scout_control.access.pages import LIMIT, Page, newest, page
 from scout_control.api import people_views
+from scout_control.errors import ConflictError
 from scout_control.rules import access_tokens
 from scout_control.store import models, people, visibility
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from scout_control.access.authorization import Authorizer
 
@@ -60,16 +61,45 @@ class People:
         issuer: str | None = None,
         subject: str | None = None,
     ) -> people_views.Person:
-        """Add a person."""
+        """Add a person.
+
+        Raises:
+            ConflictError: With an issuer and a subject: there is data under this id already.
+        """
         with self._auth.new_person("people.add", person):
+            self._check_account(person, {"issuer": issuer, "subject": subject})
             return self._auth.scout.people.add(
                 person, name=name, email=email, roles=roles, issuer=issuer, subject=subject
             )
 
     def update(self, person: str, **changes: Any) -> people_views.Person:
-        """Change a person; the arguments are those of ``Scout.people.update``."""
+        """Change a person; the arguments are those of ``Scout.people.update``.
+
+        Raises:
+            ConflictError: Another account would sign in someone who has something.
+        """
         with self._auth.person("people.update", person) as person_id:
+            self._check_account(person_id, changes)
             return self._auth.scout.people.update(person_id, **changes)
+
+    def _check_account(self, person: str, values: Mapping[str, Any]) -> None:
+        """Refuse what lets the holder of an account be someone who has something already.
+
+        An operator could name their own account, and read what is another person's alone. At the
+        shell, which reads everything anyway, it can be done.
+        """
+        with self._auth.scout.installation.store.begin() as session:
+            row = session.get(models.Person, person)
+            is_another = any(
+                values.get(name) is not None and values[name] != getattr(row, name, None)
+                for name in ("issuer", "subject")
+            )
+            if is_another and people.has_anything(session, person):
+                raise ConflictError(
+                    f"{person} has data, memberships, tokens or sessions: whoever holds the new "
+                    "account of the provider would be them.",
+                    "Only at the shell of this installation can that be changed.",
+                )
 
     def remove(self, person: str) -> None:
         """Remove another person, with their memberships and tokens."""

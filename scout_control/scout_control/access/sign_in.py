@@ -8,6 +8,7 @@ only reads.
 from __future__ import annotations
 
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ from scout_control.store import audit, models
 from scout_control.store import sessions as stored
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
@@ -70,6 +73,17 @@ def with_token(installation: Installation, token: str) -> BrowserSession:
         )
 
 
+def of_link(installation: Installation, secret: str) -> str:
+    """Return the id of the person whom a link signs in; it is not used up by that.
+
+    Raises:
+        NotSignedInError: It was used, has expired, or its person is inactive.
+        TooManyAttemptsError: Too many wrong ones were opened.
+    """
+    with _opening(installation, secret), installation.store.begin() as session:
+        return _checked(session, stored.find_link(session, secret, datetime.now(UTC)))
+
+
 def with_link(installation: Installation, secret: str) -> BrowserSession:
     """Begin a session with a link, which is used up.
 
@@ -77,17 +91,29 @@ def with_link(installation: Installation, secret: str) -> BrowserSession:
         NotSignedInError: It was used, has expired, or its person is inactive.
         TooManyAttemptsError: Too many wrong ones were opened.
     """
+    with _opening(installation, secret), installation.store.begin() as session:
+        person_id = _checked(session, stored.take_link(session, secret, datetime.now(UTC)))
+        return _begin(session, person_id, Method.LINK)
+
+
+@contextmanager
+def _opening(installation: Installation, secret: str) -> Iterator[None]:
+    """Count a link that is not accepted, and refuse who opened too many."""
     attempts, digest = attempts_of(installation), access_tokens.digest(secret)
     attempts.check(digest)
-    with installation.store.begin() as session:
-        person_id = stored.take_link(session, secret, datetime.now(UTC))
-        if person_id is not None and _is_active(session, person_id):
-            return _begin(session, person_id, Method.LINK)
-    attempts.failed(digest)
-    raise NotSignedInError(
-        "This link was used, or has expired.",
-        "Make another: scout sessions link PERSON",
-    )
+    try:
+        yield
+    except NotSignedInError:
+        attempts.failed(digest)
+        raise
+
+
+def _checked(session: Session, person_id: str | None) -> str:
+    if person_id is None or not _is_active(session, person_id):
+        raise NotSignedInError(
+            "This link was used, or has expired.", "Make another: scout sessions link PERSON"
+        )
+    return person_id
 
 
 def as_person(session: Session, person_id: str) -> BrowserSession:
@@ -162,10 +188,9 @@ def _begin(
         last_used_at=now,
         expires_at=sessions.ends_at(now, limit),
     )
-    session.add(row)
+    stored.begin(session, row)
     with audit.acting_as(person_id):
         audit.record(session, "signed in", "person", person_id, user=person_id, method=str(method))
-    session.flush()
     return _view(row, secret)
 
 

@@ -152,10 +152,20 @@ class Datasets:
         if is_paused is not None or "is_paused" in reset:
             self.pause(name, is_paused=bool(is_paused))
         if alias is not None or "alias" in reset:
-            return self._rename_alias(name, alias)
+            return self.choose_alias(name, alias)
         return self.show(name)
 
-    def _rename_alias(self, name: str, alias: str | None) -> views.Dataset:
+    def choose_alias(self, name: str, alias: str | None) -> views.Dataset:
+        """Rename the schema in which people find what is to be read.
+
+        Args:
+            name: The dataset.
+            alias: The new name; None for the default, which is made of the ids of the owner.
+
+        Raises:
+            SettingsError: The name is invalid.
+            ConflictError: It is taken.
+        """
         if alias is not None and (why := alias_names.find_error(alias)):
             raise SettingsError(f"The alias {alias!r} {why}.", "Choose another name.")
         with self._installation.store.begin() as session:

@@ -103,6 +103,9 @@ class People:
     ) -> Person:
         """Change a person; what is left out keeps its value.
 
+        Whose account at the provider signs them in is part of who they are: when that changes,
+        their sessions and tokens end.
+
         Args:
             person: Their id.
             name: As in ``add``.
@@ -128,11 +131,13 @@ class People:
         values |= {key: defaults[key] for key in reset}
         with self._installation.store.begin() as session:
             row = find(session, person, lock=True)
+            account = (row.issuer, row.subject)
             _change(session, row, values)
-            if not row.is_active:
-                sessions.end_all(session, row.id)
             changes = audit.changes(row, personal=PERSONAL)
-            audit.record(session, "updated", "person", person, user=person, changes=changes)
+            ended = _end_sign_ins(session, row, is_another=account != (row.issuer, row.subject))
+            audit.record(
+                session, "updated", "person", person, user=person, changes=changes, **ended
+            )
             session.flush()
             return _view(session, row)
 
@@ -173,6 +178,16 @@ def find(session: Session, person: str, *, lock: bool = False) -> models.Person:
 
 def _view(session: Session, row: models.Person) -> Person:
     return Person.of(row, people.members_of(session, [row.id]).get(row.id, {}))
+
+
+def _end_sign_ins(session: Session, row: models.Person, *, is_another: bool) -> dict[str, int]:
+    """End the sessions of who is inactive, and also the tokens of who is another one now."""
+    if row.is_active and not is_another:
+        return {}
+    ended = {"sessions_ended": sessions.end_all(session, row.id)}
+    if is_another:
+        ended["tokens_revoked"] = people.revoke_tokens(session, row.id)
+    return ended
 
 
 def _checked_roles(roles: Iterable[str]) -> Sequence[str]:

@@ -7,18 +7,19 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from scout_control.api.people import find
 from scout_control.api.people_views import NewToken, Token
-from scout_control.errors import SettingsError
+from scout_control.errors import ConflictError, SettingsError
 from scout_control.rules import access_tokens
 from scout_control.rules.identifiers import MAX_LENGTH
 from scout_control.rules.permissions import SCOPES
 from scout_control.rules.suggestions import advice
-from scout_control.store import audit, lookups, models
+from scout_control.store import audit, lookups, models, people
 
 if TYPE_CHECKING:
     from scout_control.installation.installation import Installation
@@ -60,6 +61,7 @@ class Tokens:
 
         Raises:
             SettingsError: The scope, the name or the period is invalid.
+            ConflictError: The person has too many tokens that are valid.
         """
         now = datetime.now(UTC)
         if scope not in SCOPES:
@@ -72,7 +74,13 @@ class Tokens:
             )
         token = access_tokens.compose(secrets.token_bytes(access_tokens.RANDOM_BYTES))
         with self._installation.store.begin() as session:
-            owner = find(session, person)
+            owner = find(session, person, lock=True)
+            if people.count_tokens(session, owner.id, now) >= access_tokens.MOST_OF_PERSON:
+                raise ConflictError(
+                    f"{owner.id} has {access_tokens.MOST_OF_PERSON} valid tokens already.",
+                    "Revoke what is not used any longer; see: "
+                    f"scout tokens list --person {quote(owner.id)}",
+                )
             row = models.Token(
                 id=uuid.uuid4(),
                 person_id=owner.id,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from scout_control import errors
-from scout_control.mcp.advice import for_agents
+from scout_control.rules.remedies import Surface, by_surface
 from scout_control.rules.statuses import code
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def failure(error: errors.ControlError, timing_ms: int) -> Envelope[Any]:
     found = Failure(
         code=error_code(error),
         reason=error.reason,
-        message=error.cause,
-        remedy=for_agents(error.remedy),
-        details=list(error.details),
+        message=by_surface(error.cause, Surface.AGENTS),
+        remedy=by_surface(error.remedy, Surface.AGENTS),
+        details=[by_surface(each, Surface.AGENTS) for each in error.details],
     )
     return Envelope[Any](success=False, error=found, timing_ms=timing_ms)
 

@@ -27,9 +27,10 @@ from scout_control.mcp.caller import Threads
 from scout_control.mcp.server import create_server
 from scout_control.rules.error_document import error_document
 from scout_control.rules.permissions import Scope as Reach
+from scout_control.rules.remedies import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -43,16 +44,19 @@ class Endpoint:
 
     Args:
         scout: The installation.
+        described_at: Returns where it is described how to get a token, for a request.
     """
 
-    def __init__(self, scout: Scout) -> None:
+    def __init__(self, scout: Scout, described_at: Callable[[Scope], str]) -> None:
         self._scout = scout
         self._threads = Threads()
         server = create_server(self._identify, self._threads)
         self._manager = StreamableHTTPSessionManager(
             server, stateless=True, max_request_body_size=MAX_BODY
         )
-        inner: ASGIApp = AuthContextMiddleware(_signed_in(self._manager.handle_request))
+        inner: ASGIApp = AuthContextMiddleware(
+            _signed_in(self._manager.handle_request, described_at)
+        )
         backend = BearerAuthBackend(Verifier(scout, self._threads))
         self._app: ASGIApp = _of_own_pages(AuthenticationMiddleware(inner, backend=backend))
 
@@ -106,25 +110,25 @@ def access_token(token: str, identity: Identity) -> AccessToken:
     )
 
 
-def _signed_in(app: ASGIApp) -> ASGIApp:
+def _signed_in(app: ASGIApp, described_at: Callable[[Scope], str]) -> ASGIApp:
     """Refuse requests without a valid token, in the form of the REST interface."""
 
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
         if isinstance(scope.get("user"), AuthenticatedUser):
             await app(scope, receive, send)
             return
-        answer = JSONResponse(
-            error_document(not_signed_in()), 401, {"WWW-Authenticate": challenge(scope)}
-        )
+        headers = {"WWW-Authenticate": challenge(scope, described_at(scope))}
+        answer = JSONResponse(error_document(not_signed_in(), Surface.AGENTS), 401, headers)
         await answer(scope, receive, send)
 
     return checked
 
 
-def challenge(scope: Scope) -> str:
-    """Return what a request without a valid token is told, as RFC 6750 has it."""
+def challenge(scope: Scope, described_at: str) -> str:
+    """Return what a request without a valid token is told, as RFC 6750 and RFC 9728 have it."""
     has_token = "authorization" in Headers(scope=scope)
-    return 'Bearer error="invalid_token"' if has_token else "Bearer"
+    error = 'error="invalid_token", ' if has_token else ""
+    return f'Bearer {error}resource_metadata="{described_at}"'
 
 
 def _of_own_pages(app: ASGIApp) -> ASGIApp:
@@ -138,7 +142,7 @@ def _of_own_pages(app: ASGIApp) -> ASGIApp:
         error = ForbiddenError(
             "A page of another host may not use this interface.", "Use a program with a token."
         )
-        await JSONResponse(error_document(error), 403)(scope, receive, send)
+        await JSONResponse(error_document(error, Surface.AGENTS), 403)(scope, receive, send)
 
     return checked
 

@@ -16,6 +16,10 @@ RANDOM_BYTES = 32
 FORM = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
 NEVER, VALID = "never", "valid"
 DEFAULT_EXPIRY = "90d"
+MOST_OF_PERSON = 200
+"""That are valid, at a time."""
+KEPT_AFTER_END = timedelta(days=30)
+"""How long a token is still listed that has expired or was revoked."""
 USE_RECORDED_EVERY = timedelta(minutes=1)
 """How exact ``last_used_at`` is: a write on every request would cost more than most requests."""
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+LIST = re.compile(rf"(?:[ \t]*(?:{TAG.pattern}[ \t]*)?(?:,|$))*")
 LETTERS = 32
 
 
@@ -23,7 +24,7 @@ def fits(condition: str, tag: str) -> bool:
 
     The comparison is the strong one: a weak tag never fits.
     """
-    return condition.strip() == "*" or tag in TAG.findall(condition)
+    return condition.strip() == "*" or tag in _tags(condition)
 
 
 def is_known(condition: str, tag: str) -> bool:
@@ -31,5 +32,10 @@ def is_known(condition: str, tag: str) -> bool:
 
     The comparison is the weak one.
     """
-    known = {each.removeprefix("W/") for each in TAG.findall(condition)}
+    known = {each.removeprefix("W/") for each in _tags(condition)}
     return condition.strip() == "*" or tag in known
+
+
+def _tags(condition: str) -> list[str]:
+    """Return the tags of a list; none if it is malformed."""
+    return TAG.findall(condition) if LIST.fullmatch(condition) else []

@@ -1,10 +1,13 @@
-"""The form of the ids and names that people choose for projects, sources and connections.
+"""The form of the ids and names that people choose: of projects, sources, connections and people.
 
-Checked only when something is created: what exists stays valid.
+They are arguments of commands, and parts of addresses. Checked only when something is created: what
+exists stays valid.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import uuid
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_LENGTH = 255
+RESERVED = frozenset({".", "..", "me"})
+"""In addresses: browsers leave out the first two; the last is whoever asks."""
+ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+WORD = re.compile(r"[^\W\d_]+")
+LOOKALIKES = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
+"""Scripts that have letters of the same form."""
+BLANK = "\u2800"
+"""A character of braille without dots, which Unicode counts as printed."""
+
+
+def _mixes_scripts(name: str) -> bool:
+    """Return whether a word has letters of several scripts that look alike, as in a forged name."""
+    return any(
+        len({unicodedata.name(each, "").split(" ")[0] for each in word} & LOOKALIKES) > 1
+        for word in WORD.findall(name)
+    )
 
 
 # What a name must not be, and the rest of the sentence that says so; the first match is reported.
@@ -19,7 +38,7 @@ RULES: tuple[tuple[Callable[[str], bool], str], ...] = (
     (lambda name: not name.strip(), "be empty"),
     (lambda name: "/" in name, "contain a slash, which separates project, source and user"),
     (
-        lambda name: not name.isprintable(),
+        lambda name: not name.isprintable() or BLANK in name,
         "contain line breaks, control characters or invisible characters",
     ),
     (lambda name: name != name.strip(), "begin or end with a space"),
@@ -27,6 +46,20 @@ RULES: tuple[tuple[Callable[[str], bool], str], ...] = (
         lambda name: name.startswith("-"),
         "begin with a hyphen: commands would take it for an option",
     ),
+    (
+        lambda name: name.lower() in RESERVED,
+        "be '.', '..' or 'me', which have a meaning in addresses",
+    ),
+    (lambda name: "\\" in name, "contain a backslash, which browsers take for a slash"),
+    (
+        lambda name: ENCODED.search(name) is not None,
+        "contain a percent sign with two digits, which addresses decode",
+    ),
+    (
+        lambda name: unicodedata.normalize("NFKC", name) != name,
+        "contain characters that stand for others (Unicode NFKC), and look like them",
+    ),
+    (_mixes_scripts, "mix letters of several scripts, which look alike, in a word"),
     (lambda name: len(name) > MAX_LENGTH, f"be longer than {MAX_LENGTH} characters"),
 )
 

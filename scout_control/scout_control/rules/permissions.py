@@ -87,6 +87,8 @@ _MANAGE_CONNECTIONS: Audience = {_I: _MANAGERS}
 _ANYONE: Audience = {_I: _EVERYONE}
 _CREDENTIAL: Audience = {_P: _MEMBERS | _ADMINS, _O: _EVERYONE, _X: _OPERATORS}
 _CONNECT: Audience = {_P: frozenset({Role.ADMIN}), _O: _EVERYONE}
+# A name that all projects share: who is told that it is taken learns of what they may not see.
+_NAME: Audience = {_P: _OPERATORS, _O: _OPERATORS, _X: _OPERATORS}
 _DISCONNECT: Audience = {_P: _ADMINS, _O: _EVERYONE, _X: _OPERATORS}
 _AUDIT: Audience = {_I: _OPERATORS, _P: _ADMINS}
 _SHELL: Audience = {}
@@ -126,6 +128,7 @@ def _rows_of_datasets() -> None:
     _row(view, _ENTRUST, _WRITE, "datasets.ensure", "datasets.share")
     _row(view, _MANAGE, _WRITE, "datasets.pause", "datasets.update", "datasets.revoke_url")
     _row(view, _MANAGE, _WRITE, "datasets.drop", "datasets.remove")
+    _row(view, _NAME, _WRITE, "datasets.choose_alias")
     _row(view, _STATUS, _READ, "runs.list", "runs.show", "runs.logs", "runs.follow")
     _row(view, _STATUS, _READ, "runs.waiting_before")
     _row(view, _LOAD, _WRITE, "runs.queue", "runs.cancel")

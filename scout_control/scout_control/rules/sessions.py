@@ -17,6 +17,10 @@ LINK_EXPIRY = timedelta(minutes=15)
 AUTHORIZATION_EXPIRY = timedelta(minutes=10)
 MOST_AUTHORIZATIONS = 10
 """Of one browser, in progress; a further one replaces the oldest."""
+MOST_IN_PROGRESS = 10_000
+"""Authorizations of all browsers: more are begun by no people."""
+MOST_OF_PERSON = 50
+"""Sessions of a person; a further sign-in ends the one that was not used for the longest."""
 USE_RECORDED_EVERY = timedelta(minutes=1)
 FORM = b"form"
 

@@ -20,13 +20,14 @@ from scout_control.credentials import renewal
 from scout_control.datasets import dataset_drop, reads, schemas
 from scout_control.errors import ControlError
 from scout_control.installation import stored_secrets
-from scout_control.rules import expiry, retention, schedule
+from scout_control.rules import access_tokens, expiry, retention, schedule
 from scout_control.rules.statuses import DatasetStatus, Phase, RunStatus, dataset_predecessors
 from scout_control.runs import recovery
 from scout_control.runs.context import is_interrupted
 from scout_control.store import (
     audit,
     datasets,
+    people,
     queue,
     queue_turns,
     requests,
@@ -308,7 +309,7 @@ def _end_login(installation: Installation, dataset: Dataset) -> bool:
 
 
 def purge(installation: Installation, now: datetime) -> None:
-    """Delete old runs, logs, events, jobs, queries, keys of requests, and ended sessions."""
+    """Delete old runs, logs, events, jobs, queries, keys of requests; ended sessions and tokens."""
     with installation.store.begin() as session:
         run_logs.purge(session, now - expiry.LOG_RETENTION)
         runs.purge(session, now - expiry.HISTORY_RETENTION)
@@ -316,6 +317,7 @@ def purge(installation: Installation, now: datetime) -> None:
         queue.purge(session, now - timedelta(days=1))
         sessions.purge(session, now)
         requests.purge(session, now)
+        people.purge_tokens(session, now - access_tokens.KEPT_AFTER_END)
 
 
 def tick(installation: Installation, idle: timedelta | None = None) -> dict[str, int]:

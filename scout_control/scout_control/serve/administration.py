@@ -91,9 +91,11 @@ async def check_installation(access: SignedIn, slow: Slowly) -> Checkup:
 
 
 @router.get("/workers/", **offered("workers"))
-def list_workers(access: SignedIn) -> PageOf[Worker]:
-    """List the worker processes, the latest sign of life first; at most 500."""
-    return PageOf(items=list(access.workers()), next=None)
+def list_workers(
+    access: SignedIn, after: After = None, limit: Limit = DEFAULT_LIMIT
+) -> PageOf[Worker]:
+    """List the worker processes, with their last sign of life and the runs that they execute."""
+    return page_of(cut(access.workers(), lambda each: f"{each.id:020}", after, limit))
 
 
 @router.get("/audit/", **offered("audit.list"))

@@ -14,7 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from scout_control.mcp import caller
 from scout_control.mcp.http import Endpoint
-from scout_control.serve import docs_page, errors, pools
+from scout_control.serve import docs_page, errors, pools, resource_metadata
 from scout_control.serve.hosting import Hosting
 from scout_control.serve.http import HttpRules
 from scout_control.serve.page import pages
@@ -33,7 +33,8 @@ DESCRIPTION = (
     "What `scout` does, for programs: connections, sources, credentials, datasets and their runs. "
     "Send a token in `Authorization: Bearer`. What may not be seen is answered with 404. "
     "Every error is a document with `code`, `reason`, `message` and `remedy`. "
-    "Lists have pages: give `next` as `after`. Each path is answered without its last slash, too."
+    "Lists have pages: give `next` as `after`. What is not described here is refused: fields, and "
+    "parameters of the address. Each path is answered without its last slash, too."
 )
 
 
@@ -42,7 +43,7 @@ def create_app(scout: Scout, hosting: Hosting | None = None) -> FastAPI:
 
     The pages of documentation that FastAPI offers are off: they load scripts from other hosts.
     """
-    agents = Endpoint(scout)
+    agents = Endpoint(scout, resource_metadata.address)
     app = FastAPI(
         title="Scout",
         summary="CommCare and CommCare Connect data in your own Postgres.",

@@ -49,7 +49,8 @@ class DatasetChange(Body):
     )
     is_paused: bool | None = None
     alias: Name | None = Field(
-        default=None, description="The schema in which people find what to read."
+        default=None,
+        description="The schema in which people find what to read; an operator chooses it.",
     )
 
 

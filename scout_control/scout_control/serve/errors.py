@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 
 from scout_control import errors
 from scout_control.rules.error_document import error_document
+from scout_control.rules.remedies import Surface
+from scout_control.serve.protection import wants_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,10 +70,14 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def _response(
-    error: errors.ControlError, number: int | None = None, more: Mapping[str, str] | None = None
+    request: Request,
+    error: errors.ControlError,
+    number: int | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> JSONResponse:
+    surface = Surface.PAGE if wants_page(request) else Surface.REST
     return JSONResponse(
-        error_document(error),
+        error_document(error, surface),
         status_code=number or status(error),
         headers={**headers(error), **(more or {})},
     )
@@ -84,17 +90,19 @@ def headers(error: errors.ControlError) -> Mapping[str, str]:
     return next((each for kind, each in HEADERS if isinstance(error, kind)), {})
 
 
-def _control_error(_request: Request, error: Exception) -> JSONResponse:
+def _control_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.ControlError):
         raise TypeError(error)
-    return _response(error)
+    return _response(request, error)
 
 
-def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
+def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     """Answer without the values that were sent: one of them may be a secret in the wrong place."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
     reasons = "; ".join(f"{_place(each['loc'])}: {_reason(each)}" for each in found[:MOST_REASONS])
-    return _response(errors.SettingsError(f"The request is invalid: {reasons}.", "Correct it."))
+    return _response(
+        request, errors.SettingsError(f"The request is invalid: {reasons}.", "Correct it.")
+    )
 
 
 def _place(location: Sequence[object]) -> str:
@@ -107,19 +115,20 @@ def _reason(found: Mapping[str, Any]) -> str:
     return str(found["msg"]).removeprefix("Value error, ")
 
 
-def _http_error(_request: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> JSONResponse:
     number = error.status_code if isinstance(error, HTTPException) else 500
     kept = error.headers if isinstance(error, HTTPException) else None
     if number == 404:
         return _response(
-            errors.NotFoundError("There is no such address.", "See: /api/openapi.json")
+            request, errors.NotFoundError("There is no such address.", "See: /api/openapi.json")
         )
     cause = CAUSES.get(number, "The server does not answer such requests.")
-    return _response(errors.SettingsError(cause, "See: /api/openapi.json"), number, kept)
+    return _response(request, errors.SettingsError(cause, "See: /api/openapi.json"), number, kept)
 
 
-def _internal_error(_request: Request, error: Exception) -> JSONResponse:
+def _internal_error(request: Request, error: Exception) -> JSONResponse:
     log.error("internal_error type=%s", type(error).__name__)
     return _response(
-        errors.ControlError("Internal error.", "See the log of the server, then try again.")
+        request,
+        errors.ControlError("Internal error.", "See the log of the server, then try again."),
     )

@@ -25,6 +25,15 @@ LARGEST_BODY = 1 << 20
 WITHOUT_SLASH = ("/api/openapi.json", "/api/docs")
 FORMS = ("/api/datasources/oauth/",)
 """Where a browser sends forms."""
+ONCE = (
+    b"authorization",
+    b"content-type",
+    b"host",
+    b"idempotency-key",
+    b"origin",
+    b"sec-fetch-site",
+)
+"""Headers that decide who asks, and for what."""
 USED_UP = "/sign-in/"
 """Addresses that a GET uses up, which a look at the headers must not do."""
 HEADERS = (*protection.HEADERS, (b"content-security-policy", protection.PROGRAM_POLICY))
@@ -47,7 +56,8 @@ class HttpRules:
             scope = {**scope, "method": "GET"}
         headers = dict(scope["headers"])
         reply = _Reply(send, scope["method"], headers.get(b"if-none-match", b"").decode("latin-1"))
-        if (problem := _find_problem(scope, headers)) is not None:
+        problem = _find_problem(scope, headers) or _find_repetition(scope)
+        if problem is not None:
             await _refuse(reply, *problem)
             return
         path = scope["path"]
@@ -76,6 +86,16 @@ def _find_problem(scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, Contr
             "The body is not JSON.", "Send JSON, with Content-Type: application/json."
         )
     return None
+
+
+def _find_repetition(scope: Scope) -> tuple[int, ControlError] | None:
+    """Return why a request is refused that says something twice: proxies may read the other."""
+    names = [name for name, _ in scope["headers"]]
+    twice = next((each for each in ONCE if names.count(each) > 1), None)
+    if twice is None:
+        return None
+    cause = f"The header {twice.decode()} was sent more than once."
+    return 400, SettingsError(cause, "Send it once.")
 
 
 def _too_large() -> tuple[int, ControlError]:

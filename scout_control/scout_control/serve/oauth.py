@@ -18,7 +18,8 @@ from scout_control.errors import ForbiddenError
 from scout_control.rules.own_pages import HOME, is_typed, own_path
 from scout_control.serve.hosting import public_origin
 from scout_control.serve.operations import offered
-from scout_control.serve.page.errors import wants_page
+from scout_control.serve.parameters import SENT_BY_OTHERS
+from scout_control.serve.protection import wants_page
 from scout_control.serve.sign_in import SignedIn, scout_of
 
 PREFIX = "/api/datasources/oauth"
@@ -67,9 +68,11 @@ def start_in_browser(
     return RedirectResponse(begun.authorization_url, status_code=303)
 
 
-@router.get(
-    "/callback/", **offered("credentials.complete_authorization", changes=True), response_model=None
-)
+_COMPLETE = offered("credentials.complete_authorization", changes=True)
+_COMPLETE["openapi_extra"] |= {SENT_BY_OTHERS: True}
+
+
+@router.get("/callback/", **_COMPLETE, response_model=None)
 def complete(request: Request, access: SignedIn) -> Response:
     """Complete what `start` began: the source sends the browser here."""
     url = f"{public_origin(request)}{CALLBACK}?{request.url.query}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
 from scout_control.api.scout import Scout
 from scout_control.errors import ControlError
+from scout_control.serve.parameters import check_query
 
-router = APIRouter(tags=["probes"])
+router = APIRouter(tags=["probes"], dependencies=[Depends(check_query)])
 log = logging.getLogger(__name__)
 PREFIXES = ("", "/api/datasources")
 

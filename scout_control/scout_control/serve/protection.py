@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from scout_control.access.attempts import coming_from
 
 if TYPE_CHECKING:
+    from fastapi import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-FOR_PROGRAMS = ("/api/", "/mcp")
+FOR_PROGRAMS = ("/api/", "/mcp", "/.well-known/", "/health", "/ready")
+OAUTH = "/api/datasources/oauth/"
+"""To which browsers are sent, too."""
 PAGES = frozenset(
     {
         *("sign-in", "sign-out", "connect", "accounts", "synced"),
@@ -63,3 +66,11 @@ class Protection:
         client = scope.get("client")
         with coming_from(client[0] if client else ""):
             await self._app(scope, receive, protected)
+
+
+def wants_page(request: Request) -> bool:
+    """Return whether a person reads the answer."""
+    path = request.url.path
+    is_for_programs = path.startswith(FOR_PROGRAMS)
+    is_browser = "text/html" in request.headers.get("accept", "")
+    return not is_for_programs or (path.startswith(OAUTH) and is_browser)

@@ -13,6 +13,7 @@ from scout_control.serve import (
     probes,
     project_sources,
     projects,
+    resource_metadata,
     session,
     sources,
     sync_jobs,
@@ -34,5 +35,6 @@ ROUTERS = tuple(
         people,
         administration,
         probes,
+        resource_metadata,
     )
 )

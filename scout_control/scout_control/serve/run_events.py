@@ -16,6 +16,7 @@ from fastapi.sse import ServerSentEvent
 from scout_control.api.runs import BEGINNING
 from scout_control.errors import BusyError, ControlError
 from scout_control.rules.error_document import error_document
+from scout_control.rules.remedies import Surface
 from scout_control.serve.documents import Key
 from scout_control.serve.sign_in import Renewed
 
@@ -101,7 +102,7 @@ class RunEvents:
             try:
                 news = await run_in_threadpool(self._read)
             except ControlError as error:
-                yield ServerSentEvent(event="error", data=error_document(error))
+                yield ServerSentEvent(event="error", data=error_document(error, Surface.REST))
                 return
             for event in events_of(news, last):
                 yield event

@@ -21,6 +21,7 @@ from scout_control.rules.own_pages import SAFE_METHODS, is_from_here
 from scout_control.rules.sessions import is_form_token
 from scout_control.serve import cookies
 from scout_control.serve.hosting import own_origins
+from scout_control.serve.parameters import check_query
 
 BEARER = HTTPBearer(
     auto_error=False, description="A token, as scout tokens create --person ID makes."
@@ -39,7 +40,9 @@ def _access(
     request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 ) -> Access:
     """Return the installation as the sender of a request may use it."""
-    return Access(scout_of(request), _identity(request, sent))
+    access = Access(scout_of(request), _identity(request, sent))
+    check_query(request)  # after the sign-in: who has none is told only that
+    return access
 
 
 def _identity(request: Request, sent: HTTPAuthorizationCredentials | None) -> Identity:

@@ -12,11 +12,13 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import inspect, select
 from sqlalchemy import text as sql
@@ -29,6 +31,7 @@ from scout_control.errors import (
     OwnershipError,
 )
 from scout_control.rules.json_values import to_json_value, to_storable_text
+from scout_control.rules.refusal_limit import RefusalLimit
 from scout_control.store.models import AuditEvent, AuditLink, AuditValue
 
 if TYPE_CHECKING:
@@ -61,6 +64,7 @@ VALUES_TO_ERASE = sql("""
 """)
 _person: ContextVar[str | None] = ContextVar("person", default=None)
 """Who is signed in, in a process that acts for several people."""
+_refusals: WeakKeyDictionary[Store, RefusalLimit] = WeakKeyDictionary()
 REFUSALS = (OwnershipError, CredentialRefusedError, CredentialMissingError)
 
 
@@ -116,9 +120,23 @@ def recording_refusals(store: Store, kind: str, subject: object, **details: Any)
     try:
         yield
     except REFUSALS as error:
-        with suppress(ControlError), store.begin() as session:
-            record(session, "refused", kind, subject, reason=error.cause, **details)
+        with suppress(ControlError):
+            record_refusal(store, kind, subject, reason=error.cause, **details)
         raise
+
+
+def record_refusal(store: Store, kind: str, subject: object, /, **details: Any) -> None:
+    """Record that something was refused, in a transaction of its own.
+
+    Of many within an hour, one a minute is recorded, with how many were left out before it.
+    """
+    left_out = _refusals.setdefault(store, RefusalLimit(time.monotonic)).admit(actor())
+    if left_out is None:
+        return
+    if left_out:
+        details["not_recorded"] = left_out
+    with store.begin() as session:
+        record(session, "refused", kind, subject, **details)
 
 
 @contextmanager

@@ -7,12 +7,20 @@ import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 
 from scout_control.rules import access_tokens
 from scout_control.rules.permissions import INSTALLATION_ROLES, PROJECT_ROLES, Role
 from scout_control.store.datasets import withdraw_consent
-from scout_control.store.models import Credential, Dataset, Member, Person, ProjectSource, Token
+from scout_control.store.models import (
+    BrowserSession,
+    Credential,
+    Dataset,
+    Member,
+    Person,
+    ProjectSource,
+    Token,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +73,41 @@ def belongings(session: Session, person_id: str) -> tuple[int, int]:
         session.scalar(select(func.count()).where(Dataset.user_id == person_id)) or 0,
         session.scalar(select(func.count()).where(Credential.user_id == person_id)) or 0,
     )
+
+
+def has_anything(session: Session, person_id: str) -> bool:
+    """Return whether a person has what another one could want: data, memberships, sign-ins."""
+    owned = (Dataset.user_id, Credential.user_id)
+    columns = (*owned, Member.person_id, Token.person_id, BrowserSession.person_id)
+    return bool(
+        session.scalar(select(or_(*(exists().where(each == person_id) for each in columns))))
+    )
+
+
+def count_tokens(session: Session, person_id: str, now: datetime) -> int:
+    """Return how many tokens of a person are neither revoked nor expired."""
+    statement = select(func.count()).where(
+        Token.person_id == person_id,
+        Token.revoked_at.is_(None),
+        or_(Token.expires_at.is_(None), Token.expires_at > now),
+    )
+    return session.scalar(statement) or 0
+
+
+def purge_tokens(session: Session, before: datetime) -> None:
+    """Delete tokens that were revoked, or had expired, before a moment."""
+    session.execute(delete(Token).where(or_(Token.revoked_at < before, Token.expires_at < before)))
+
+
+def revoke_tokens(session: Session, person_id: str) -> int:
+    """End all tokens of a person; return how many."""
+    ended = (
+        update(Token)
+        .where(Token.person_id == person_id, Token.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(Token.id)
+    )
+    return len(session.scalars(ended).all())
 
 
 def end_consent(session: Session, person_id: str, project_id: str) -> Sequence[Dataset]:

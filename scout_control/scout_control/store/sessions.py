@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from scout_control.rules import sessions
 from scout_control.store.models import Authorization, BrowserSession, Person, SignInLink, Token
@@ -49,6 +49,17 @@ def of_person(session: Session, person_id: str, now: datetime) -> Sequence[Brows
     return session.scalars(statement).all()
 
 
+def begin(session: Session, row: BrowserSession) -> None:
+    """Add a session; of a person, those that were used last are kept."""
+    session.add(row)
+    session.flush()
+    theirs = select(BrowserSession.id).where(BrowserSession.person_id == row.person_id)
+    latest = (BrowserSession.last_used_at.desc(), BrowserSession.id)
+    beyond = theirs.order_by(*latest).offset(sessions.MOST_OF_PERSON)
+    others = BrowserSession.id != row.id
+    session.execute(delete(BrowserSession).where(BrowserSession.id.in_(beyond), others))
+
+
 def end(session: Session, *, secret: str) -> str | None:
     """End the session of a browser; return whose it was."""
     statement = delete(BrowserSession).where(BrowserSession.hash == sessions.digest(secret))
@@ -73,6 +84,14 @@ def end_all(session: Session, person_id: str, keep: uuid.UUID | None = None) -> 
     return len(session.scalars(ended).all())
 
 
+def find_link(session: Session, secret: str, now: datetime) -> str | None:
+    """Return whose a link is, or None if it was used or has expired."""
+    statement = select(SignInLink.person_id).where(
+        SignInLink.hash == sessions.digest(secret), SignInLink.expires_at > now
+    )
+    return session.scalar(statement)
+
+
 def take_link(session: Session, secret: str, now: datetime) -> str | None:
     """Use up a link; return whose it is, or None if it was used or has expired.
 
@@ -86,8 +105,16 @@ def take_link(session: Session, secret: str, now: datetime) -> str | None:
     return session.scalar(statement)
 
 
-def keep_authorization(session: Session, row: Authorization) -> None:
-    """Keep an authorization in progress; of one browser only the latest are kept."""
+def keep_authorization(session: Session, row: Authorization, now: datetime) -> bool:
+    """Keep an authorization in progress; return False if there are too many already.
+
+    Of one browser only the latest are kept. Those that have expired go: anyone can begin one.
+    """
+    session.execute(delete(Authorization).where(Authorization.expires_at <= now))
+    if (session.scalar(select(func.count()).select_from(Authorization)) or 0) >= (
+        sessions.MOST_IN_PROGRESS
+    ):
+        return False
     session.add(row)
     session.flush()
     latest = (
@@ -103,6 +130,7 @@ def keep_authorization(session: Session, row: Authorization) -> None:
             Authorization.state_hash != row.state_hash,
         )
     )
+    return True
 
 
 def take_authorization(session: Session, state: str, browser: str, now: datetime) -> bytes | None:

@@ -25,6 +25,7 @@ from scout_control.errors import (
 )
 from scout_control.rules.naming import reader_role
 from scout_control.rules.permissions import Decision, Relation, Role, Scope, decide
+from scout_control.rules.refusal_limit import IN_FULL
 from scout_control.store import datasets as stored_datasets
 from scout_control.store import lookups
 from sqlalchemy import event, text
@@ -130,6 +131,7 @@ def datasets_calls(access, name, run):
         "datasets.touch": lambda: access.datasets.touch(name),
         "datasets.pause": lambda: access.datasets.pause(name, is_paused=False),
         "datasets.update": lambda: access.datasets.update(name, keep="default"),
+        "datasets.choose_alias": lambda: access.datasets.update(name, alias="select"),
         "datasets.share": lambda: access.datasets.share(name, []),
         "datasets.revoke_url": lambda: access.datasets.revoke_url(name),
         "datasets.drop": lambda: access.datasets.drop(name),
@@ -332,6 +334,26 @@ def test_credentials_are_their_owners(place, person):
     assert saved == expected.get(person, Decision.HIDDEN)
 
 
+def test_who_chooses_no_names_does_not_learn_which_are_taken(place):
+    """A name that all projects share would tell, and keep it from whose name it is."""
+    place.scout.datasets.update("lake/shared-lake", alias="lake_secret")
+    said = {}
+    for person in ("ann", "ben"):
+        datasets = place.access(person).datasets
+        for alias in ("lake_secret", "lake_free", "lake_shared_lake"):
+            for path in ("river/shared-river", f"river/mine/{person}"):
+                with pytest.raises(ForbiddenError) as raised:
+                    datasets.update(path, alias=alias, keep="7d")
+                said.setdefault(person, set()).add(str(raised.value))
+            with pytest.raises(NotFoundError):
+                datasets.update("lake/shared-lake", alias=alias)
+
+    assert [len(each) for each in said.values()] == [1, 1]
+    river = place.scout.datasets.show("river/shared-river")
+    assert (river.alias, river.keep) == (None, place.scout.datasets.show("lake/shared-lake").keep)
+    assert place.access("dan").datasets.update("lake/shared-lake", unset=["alias"]).alias
+
+
 def test_no_one_consents_for_another(place):
     for person, expected in (
         ("ann", ForbiddenError),
@@ -498,20 +520,26 @@ def test_the_person_is_the_actor_of_what_they_do(place):
 
 
 def test_what_is_forbidden_is_recorded_and_what_is_hidden_is_not(place):
-    ben = place.access("ben")
-    before = len(place.scout.audit.list(action="refused", user="ben", limit=1000))
+    place.scout.people.add("zoe")
+    place.scout.members.add("river", "zoe")
+    zoe = place.access("zoe")
 
     with pytest.raises(ForbiddenError) as caught:
-        ben.datasets.pause("river/shared-river")
-    assert outcome(ben.datasets.pause, "lake/shared-lake") == Decision.HIDDEN
+        zoe.datasets.pause("river/shared-river")
+    assert outcome(zoe.datasets.pause, "lake/shared-lake") == Decision.HIDDEN
 
-    found = place.scout.audit.list(action="refused", user="ben", limit=1000)
-    assert len(found) == before + 1
-    assert (found[0].actor, found[0].subject) == ("ben", "datasets.pause")
+    [found] = place.scout.audit.list(action="refused", user="zoe", limit=1000)
+    assert (found.actor, found.subject) == ("zoe", "datasets.pause")
     assert str(caught.value) == (
         "Your role does not allow this (datasets.pause). "
         "Ask someone with the role of project admin or operator."
     )
+    # Who repeats it does not fill the disk.
+    for _ in range(3 * IN_FULL):
+        assert outcome(zoe.datasets.pause, "river/shared-river") == Decision.FORBIDDEN
+        assert outcome(zoe.projects.update, "river") == Decision.FORBIDDEN
+    assert len(place.scout.audit.list(action="refused", user="zoe", limit=1000)) == IN_FULL
+    place.scout.people.remove("zoe")
 
 
 @pytest.mark.parametrize("limit", [0, -1, 501, 10**9])

@@ -11,10 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from scout_control.access import checkups
+from scout_control.access import checkups, sign_in
 from scout_control.access.access import Access
-from scout_control.access.identity import Identity
-from scout_control.errors import ControlError, ForbiddenError, NotFoundError, SettingsError
+from scout_control.access.identity import Identity, authenticate
+from scout_control.errors import (
+    ConflictError,
+    ControlError,
+    ForbiddenError,
+    NotFoundError,
+    NotSignedInError,
+    SettingsError,
+)
 from scout_control.rules import cursors
 from scout_control.rules.permissions import TABLE, Decision, Relation, Role, Scope, decide
 from scout_control.store.models import Base
@@ -272,6 +279,65 @@ def test_people_are_changed_by_operators_and_not_by_themselves(scout):
     assert outcome(lambda: dan.people.remove(OPERATOR)) == Decision.FORBIDDEN
     event = scout.audit.list(subject="gil", limit=1)[0]
     assert (event.action, event.actor) == ("removed", OPERATOR)
+
+
+ACCOUNT = {"issuer": "https://id.example.org", "subject": "of-dan"}
+
+
+@pytest.mark.parametrize("other", ["ann", "ben", "dan", "eve"])
+def test_no_operator_becomes_another_person_by_naming_an_account(scout, other):
+    """Each has something: an account that is an operator's would open it."""
+    dan, before = Access(scout, Identity(person=OPERATOR, scope=Scope.FULL)), all_rows(scout)
+
+    for changes in (ACCOUNT, {**ACCOUNT, "name": "x"}, {**ACCOUNT, "unset": ["email"]}):
+        with pytest.raises(ConflictError, match="would be them"):
+            dan.people.update(other, **changes)
+
+    assert all_rows(scout) == before
+
+
+def test_no_operator_becomes_a_user_with_data_by_adding_them(scout):
+    dan = Access(scout, Identity(person=OPERATOR, scope=Scope.FULL))
+    scout.credentials.save("river", "settings", {"key": "canary"}, user="embedded")
+    try:
+        with pytest.raises(ConflictError, match="would be them"):
+            dan.people.add("embedded", **ACCOUNT)
+        dan.people.add("embedded")  # without an account, only the shell signs them in
+        with pytest.raises(ConflictError, match="would be them"):
+            dan.people.update("embedded", **ACCOUNT)
+    finally:
+        scout.credentials.remove("river", user="embedded")
+
+    assert dan.people.update("embedded", **ACCOUNT).subject == "of-dan"  # has nothing any longer
+    # Naming the same again changes nothing, whatever they have.
+    token = scout.tokens.create("embedded")
+    assert dan.people.update("embedded", **ACCOUNT, name="E").name == "E"
+    assert [each.status for each in scout.tokens.list(person="embedded")] == ["valid"]
+    assert dan.people.update("embedded", unset=["issuer", "subject"]).subject is None
+    assert [each.status for each in scout.tokens.list(person="embedded")] == ["revoked"]
+    with pytest.raises(NotSignedInError):
+        authenticate(scout.installation, token.token)
+    event = scout.audit.list(subject="embedded", limit=1)[0]
+    assert (event.action, event.actor, event.details["tokens_revoked"]) == ("updated", OPERATOR, 1)
+    assert "of-dan" not in str(event.as_dict())
+    scout.people.remove("embedded")
+
+
+def test_at_the_shell_another_account_ends_sessions_links_and_tokens(scout):
+    scout.people.add("gil", issuer="https://id.example.org", subject="1")
+    token, link = scout.tokens.create("gil"), scout.sessions.link("gil")
+    session = sign_in.with_token(scout.installation, token.token)
+
+    scout.people.update("gil", subject="2")
+
+    for call in (
+        lambda: authenticate(scout.installation, token.token),
+        lambda: sign_in.with_link(scout.installation, link.secret),
+        lambda: sign_in.resume(scout.installation, session.secret),
+    ):
+        with pytest.raises(NotSignedInError):
+            call()
+    scout.people.remove("gil")
 
 
 def test_a_project_and_its_links_are_managed_through_access(scout):

@@ -9,13 +9,23 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from scout_control.access import authorizations, sign_in
 from scout_control.credentials.records import Owner
 from scout_control.datasets.purge import steps
 from scout_control.datasets.purge.owner_data import SearchTerms
 from scout_control.datasets.purge.report import PurgeReport
-from scout_control.errors import ConflictError, ControlError, NotFoundError, SettingsError
-from scout_control.rules import access_tokens
+from scout_control.errors import (
+    BusyError,
+    ConflictError,
+    ControlError,
+    NotFoundError,
+    NotSignedInError,
+    SettingsError,
+)
+from scout_control.rules import access_tokens, sessions
+from scout_control.scheduler import maintenance
 from scout_control.store import models, people, requests
+from scout_control.store import sessions as stored_sessions
 from sqlalchemy import text
 from support import pasted
 from support.documents import OWN_TEST, run_by
@@ -225,6 +235,48 @@ def test_what_people_requested_is_bounded_by_number_and_age(scout, monkeypatch):
         requests.purge(session, later)
     assert scout.queries.list() == []
     assert stored(scout, "idempotency_keys") == ""
+
+
+def test_tokens_are_bounded_and_go_a_while_after_their_end(scout, monkeypatch):
+    monkeypatch.setattr(access_tokens, "MOST_OF_PERSON", 2)
+    scout.people.add("ann")
+    valid = scout.tokens.create("ann", expires="never")
+    expiring, ended = scout.tokens.create("ann", expires="1h"), datetime.now(UTC)
+    with pytest.raises(ConflictError, match="2 valid tokens already"):
+        scout.tokens.create("ann")
+    scout.tokens.revoke(expiring.id)
+    other = scout.tokens.create("ann", expires="1h")  # those that ended do not count
+
+    for moment, kept in (
+        (ended - timedelta(minutes=1), {valid.id, expiring.id, other.id}),
+        (ended + timedelta(minutes=1), {valid.id, other.id}),
+        (ended + timedelta(hours=2), {valid.id}),
+    ):
+        maintenance.purge(scout.installation, moment + access_tokens.KEPT_AFTER_END)
+        assert {each.id for each in scout.tokens.list(person="ann")} == kept
+
+
+def test_sessions_of_a_person_and_sign_ins_in_progress_are_bounded(scout, monkeypatch):
+    monkeypatch.setattr(sessions, "MOST_OF_PERSON", 2)
+    monkeypatch.setattr(sessions, "MOST_IN_PROGRESS", 2)
+    scout.people.add("ann")
+    token, installation = scout.tokens.create("ann").token, scout.installation
+    begun = [sign_in.with_token(installation, token) for _ in range(3)]
+
+    with pytest.raises(NotSignedInError):
+        sign_in.resume(installation, begun[0].secret)
+    assert [sign_in.resume(installation, each.secret).secret for each in begun[1:]]
+
+    for number in range(2):
+        authorizations.keep(installation, f"browser {number}", f"state {number}", {})
+    with pytest.raises(BusyError, match="in progress"):
+        authorizations.keep(installation, "browser", "state", {})
+    later = datetime.now(UTC) + sessions.AUTHORIZATION_EXPIRY
+    with installation.store.begin() as session:
+        row = models.Authorization(
+            state_hash=bytes(32), browser_hash=bytes(32), secrets=b"x", expires_at=later
+        )
+        assert stored_sessions.keep_authorization(session, row, later)  # the others have expired
 
 
 def test_a_purge_removes_the_person_with_memberships_and_tokens(scout):

@@ -177,7 +177,7 @@ async def cancels(agent, made, dataset, folder):
 
 @pytest.mark.parametrize("session", ["http"], indirect=True)
 def test_a_token_that_only_reads_queues_and_cancels_nothing(session, river, shared_installation):
-    before = shared_installation.scout.runs.list(limit=1)
+    before = shared_installation.scout.runs.list(dataset=river["river"], limit=1)
 
     async def talk():
         async with session("of-river", scope="read") as agent:
@@ -189,7 +189,7 @@ def test_a_token_that_only_reads_queues_and_cancels_nothing(session, river, shar
                 assert (await agent.error(tool, **arguments))["code"] == "PERMISSION_DENIED"
 
     anyio.run(talk)
-    assert shared_installation.scout.runs.list(limit=1) == before
+    assert shared_installation.scout.runs.list(dataset=river["river"], limit=1) == before
 
 
 # Over HTTP
@@ -238,12 +238,14 @@ def test_without_a_valid_token_nothing_is_answered(post, ended_tokens):
         answer = post(token=token)
 
         assert answer.status_code == 401
-        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+        challenge = answer.headers["WWW-Authenticate"]
+        assert challenge.startswith('Bearer error="invalid_token", resource_metadata="http://')
         assert answer.json()["error"]["code"] == "AUTH_TOKEN_MISSING"
         assert token not in answer.text
     for path in ("/mcp", "/mcp/"):
         answer = post(path=path, Authorization="", Cookie="session=canary")
-        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith('Bearer resource_metadata="http://')
         assert post(path=path).status_code == 200
 
 

@@ -43,7 +43,7 @@ def page(shared_installation, dataset):
 def people(shared_installation, page):
     found = {name: page.another() for name in ("ann", "mia", "olga", "nora")}
     for name, browser in found.items():
-        browser.get(shared_installation.scout.sessions.link(name).path)
+        browser.open_link(shared_installation.scout.sessions.link(name).path)
     return found
 
 
@@ -220,7 +220,7 @@ def test_who_signed_in_with_a_token_makes_no_others(shared_installation, page):
 
 def test_other_browsers_are_signed_out_and_this_one_stays(shared_installation, page, people):
     other, scout = page.another(), shared_installation.scout
-    other.get(scout.sessions.link("mia").path)
+    other.open_link(scout.sessions.link("mia").path)
     assert "Another browser" in people["mia"].get("/account/").text
 
     shown = send(people["mia"], "/account/sessions/end/")
@@ -345,7 +345,7 @@ def test_the_history_tells_who_asked_and_keeps_the_text_only_if_it_is_set(
         Scout(replace(made.settings, query_text=True)) as scout,
         served_here(scout) as other,
     ):
-        other.get(scout.sessions.link("ann").path)
+        other.open_link(scout.sessions.link("ann").path)
         send(other, path, sql="SELECT '<s>' AS kept")
         listed = other.get(path)
         assert "SELECT '<s>' AS kept" in unescape(listed.text)

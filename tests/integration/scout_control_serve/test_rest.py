@@ -14,6 +14,7 @@ from scout_control.access import checkups
 from scout_control.access.access import Access
 from scout_control.access.identity import Identity
 from scout_control.rules.permissions import Decision, Relation, Role, Scope, decide
+from scout_control.rules.remedies import COMMAND
 from scout_control.serve import run_events
 from support.rest import Client, serving
 
@@ -326,6 +327,65 @@ def test_people_members_and_tokens_are_managed(place):
     assert len(trail["items"]) == 2
     assert place["ann"].get(f"audit?project=river&after={trail['next']}")["items"]
     assert place["ann"]("GET", "audit").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", [".", "..", "me", "a%2Fb", "a/b", "a\\b", "\u0430dmin", "a\u202eb", " "]
+)
+def test_no_id_is_given_that_an_address_could_not_name(place, name):
+    bodies = {
+        ("dan", "people"): {"id": name},
+        ("dan", "projects"): {"id": name},
+        ("dan", "sources"): {"name": name, "source_type": "tap-toy"},
+        ("eve", "connections"): {"name": name, "host": "127.0.0.1", "test": False},
+    }
+    for (person, noun), body in bodies.items():
+        answer = place[person]("POST", noun, body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
+        assert "must not" in answer.json()["error"]["message"]
+
+
+def test_no_error_names_a_command_of_the_shell_or_a_file_of_the_server(place):
+    dan, ann, ben = (place[each] for each in ("dan", "ann", "ben"))
+    place.scout.people.add("hal")
+    [link] = place.scout.links.list("river")
+    source = link.source
+    place.scout.credentials.save(source, "settings", {"key": "x"}, user="hal", test=False)
+    settings = place.scout.installation.settings
+    answers = [
+        dan("POST", "sources", {"name": "x", "source_type": "tap-none"}),
+        dan("POST", "sources", {"name": source, "source_type": "tap-toy"}),
+        dan("POST", "people", {"id": "ann"}),
+        dan("DELETE", "people/hal"),
+        dan("GET", "people/none"),
+        dan("DELETE", "projects/river"),
+        dan("POST", "projects", {"id": "river"}),
+        dan("PATCH", "people/hal", {"issuer": "https://a.example.org", "subject": "b"}),
+        ann("POST", "project-sources", {"source": source, "project": "river"}),
+        ann("PATCH", f"project-sources/{link.id}", {"sync_config": {"act": "/x"}}),
+        ann("POST", "project-sources", {"source": source, "project": "none"}),
+        ann("GET", "datasets/none"),
+        ann("GET", "sync-jobs/none"),
+        ann("POST", "query", {"dataset": place.river.schema, "sql": "SELECT * FROM none"}),
+        ann("DELETE", "tokens/none"),
+        ben("POST", "projects/river/members", {"person": "ben"}),
+        ann("POST", "projects/river/members", {"person": "ben"}),
+        place[None]("GET", "datasets"),
+    ]
+    place.scout.credentials.remove(source, user="hal")
+    place.scout.people.remove("hal")
+
+    for answer in answers:
+        error = answer.json()["error"]
+        assert 400 <= answer.status_code < 500, answer.text
+        assert not COMMAND.search(error["message"] + error["remedy"]), error
+        for folder in (settings.project_root, settings.home):
+            assert str(folder) not in answer.text
+    remedies = [answer.json()["error"]["remedy"] for answer in answers]
+    assert "meltano.yml has no source type 'tap-none'" in answers[0].json()["error"]["message"]
+    assert "PATCH /api/datasources/people/ann/" in remedies[2]
+    assert "GET /api/datasources/datasets/{dataset}/tables/" in remedies[13]
+    assert f"({{dataset}} is the id of {place.river.path})" in remedies[13]
 
 
 OF_PROJECT = {

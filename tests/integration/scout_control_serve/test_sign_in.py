@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -154,13 +153,12 @@ def test_a_person_who_is_made_inactive_is_out_at_once_and_stays_out(scout, page)
 def test_the_first_operator_signs_in_by_the_printed_link_once(running, page):
     _, _, link = running
     wrong = page.another().get(link[:-1] + ("A" if link[-1] != "A" else "B"))
-    address = link if link.startswith("http") else page.address + link
-    looked_at = page.another().http.head(address, timeout=60)  # as the preview of a message does
+    path = link.removeprefix(page.address)
 
-    answer = page.get(link)
+    shown = page.get(path)
+    answer = page.post(path, **page.form(path))
 
-    assert (wrong.status_code, looked_at.status_code) == (401, 405)
-    assert answer.status_code == 303
+    assert (wrong.status_code, shown.status_code, answer.status_code) == (401, 200, 303)
     assert page.get(SESSION).json() | {"csrf_token": ""} == {
         "person": "operator", "scope": "full", "csrf_token": "",
     }  # fmt: skip
@@ -169,22 +167,45 @@ def test_the_first_operator_signs_in_by_the_printed_link_once(running, page):
     assert signed_in_as(second) is None
 
 
-def test_a_link_that_another_site_opens_asks_first(scout, page, token):
-    scout.people.add("linked")
+@pytest.mark.parametrize("site", [None, "none", "same-origin", "same-site", "cross-site"])
+def test_a_link_that_programs_look_at_is_not_used_up_by_that(scout, page, site):
+    if "linked" not in [each.id for each in scout.people.list()]:
+        scout.people.add("linked")
     path = scout.sessions.link("linked").path
+    preview = {"User-Agent": "Slackbot-LinkExpanding 1.0", "Sec-Fetch-Site": site, "Accept": "*/*"}
 
-    shown = page.get(path, site="cross-site")
+    for method in ("GET", "GET", "HEAD", "OPTIONS", "PUT"):
+        page.http.request(method, page.address + path, headers=preview, timeout=60)
+    with_cookies = page.http.get(page.address + path, headers=preview, timeout=60)
 
-    assert "Sign in with this link?" in shown.text
+    assert "Sign in as <bdi>linked</bdi>?" in with_cookies.text
     assert signed_in_as(page) is None
-    [field] = re.findall(r'name="csrf_token" value="([^"]*)"', shown.text)
-    assert page.post(path, csrf_token=field).status_code == 303
-    assert signed_in_as(page) == "linked"
-    # And one who is signed in is asked, too.
-    other = scout.sessions.link("linked").path
+    clicked = page.another()
+    assert clicked.post(path, **clicked.form(path)).status_code == 303
+    assert signed_in_as(clicked) == "linked"
+    assert page.post(path, **page.form("/sign-in/")).status_code == 401  # it was used
+
+
+def test_no_other_site_signs_a_browser_in_with_its_link(scout, page, token):
+    """Or it would see what a person does who does not know who they are here."""
+    if "linked" not in [each.id for each in scout.people.list()]:
+        scout.people.add("linked")
+    path = scout.sessions.link("linked").path
     page.sign_in(token.token)
-    assert page.get(other).status_code == 200
-    assert signed_in_as(page) == "ann"
+    fields, attackers = page.form(path), page.another().form(path)
+
+    for site, origin, sent in (
+        ("cross-site", "https://attack.example", fields),
+        ("same-site", "http://127.0.0.1:1", fields),
+        ("cross-site", None, fields),
+        ("same-origin", "null", fields),
+        ("same-origin", "", attackers),
+        ("same-origin", "", {}),
+    ):
+        assert page.post(path, site=site, origin=origin, **sent).status_code == 403
+        assert signed_in_as(page) == "ann"
+    assert page.post(path, **fields).status_code == 303
+    assert signed_in_as(page) == "linked"
 
 
 def at_provider(page, provider, path="/sign-in/provider/"):

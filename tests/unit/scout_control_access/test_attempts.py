@@ -105,3 +105,18 @@ def test_an_address_of_version_6_stands_for_its_network(counted, one, other, is_
     fail(counted, attempts.MOST_OF_ADDRESS, one)
 
     assert is_limited(counted, other) is is_same
+
+
+def test_what_anyone_may_try_has_limits_and_words_of_its_own(clock):
+    begun = Attempts(clock, of_address=2, in_total=3, told="Too many sign-ins were begun.")
+    for address, count in (("10.0.0.1", 2), ("10.0.0.2", 1)):
+        with coming_from(address):
+            for _ in range(count):
+                begun.admit()
+
+    for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+        with coming_from(address), pytest.raises(TooManyAttemptsError, match="sign-ins were begun"):
+            begun.admit()
+    clock.now += attempts.WINDOW_SECONDS
+    with coming_from("10.0.0.1"):
+        begun.admit()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 from scout_control.mcp import arguments, results
-from scout_control.mcp.advice import FOR_A_PERSON, for_agents
 from scout_control.mcp.envelope import (
     Answer,
     Envelope,
@@ -29,40 +28,6 @@ IN_ANSWERS = AS_IN_JSON | {
 @pytest.mark.parametrize(("kind", "code"), IN_ANSWERS.items())
 def test_each_kind_of_error_has_its_code(kind, code):
     assert error_code(kind("It failed.", "Try again.")) == code
-
-
-@pytest.mark.parametrize(
-    ("remedy", "expected"),
-    [
-        ("See: scout datasets list", "See: list_datasets"),
-        ("See: scout projects list", "See: list_datasets"),
-        ("Load it: scout run river/hq", "Load it: run_materialization with the dataset river/hq"),
-        (
-            "Load it: scout run 'my river/hq'",
-            "Load it: run_materialization with the dataset 'my river/hq'",
-        ),
-        (
-            "Look which tables it has: scout describe river/hq --tables",
-            "Look which tables it has: list_tables with the dataset river/hq",
-        ),
-        (
-            "scout describe river/hq --table visit; scout describe river/hq --table child",
-            "describe_table with the dataset river/hq and the table visit; "
-            "describe_table with the dataset river/hq and the table child",
-        ),
-        ("Narrow the query, or raise --timeout.", "Narrow the query."),
-        ("See: scout runs show 1f2e", "See: get_materialization_status with 1f2e"),
-        ("Correct it.", "Correct it."),
-    ],
-)
-def test_a_remedy_names_tools_in_place_of_commands(remedy, expected):
-    assert for_agents(remedy) == expected
-
-
-def test_what_has_no_tool_is_for_a_person():
-    remedy = "Link it again: scout links add hq --project river"
-
-    assert for_agents(remedy) == remedy + FOR_A_PERSON
 
 
 def test_an_error_is_answered_with_what_and_what_to_do():

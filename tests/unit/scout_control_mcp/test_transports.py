@@ -38,9 +38,12 @@ def test_only_programs_and_pages_of_the_same_host_are_answered(origin, host, exp
 
 
 def test_a_request_without_a_token_is_not_told_that_its_token_is_invalid():
-    assert challenge({"type": "http", "headers": []}) == "Bearer"
-    sent = [(b"authorization", b"Bearer scout_canary")]
-    assert challenge({"type": "http", "headers": sent}) == 'Bearer error="invalid_token"'
+    described = 'resource_metadata="http://127.0.0.1/x"'
+    none = {"type": "http", "headers": []}
+    sent = {"type": "http", "headers": [(b"authorization", b"Bearer scout_canary")]}
+
+    assert challenge(none, "http://127.0.0.1/x") == f"Bearer {described}"
+    assert challenge(sent, "http://127.0.0.1/x") == f'Bearer error="invalid_token", {described}'
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,24 @@ from scout_control.rules.identifiers import find_error
         ("river ", "begin or end with a space"),
         ("--project", "begin with a hyphen"),
         ("x" * 256, "longer than 255"),
+        (".", "'.', '..' or 'me'"),
+        ("..", "meaning in addresses"),
+        ("me", "meaning in addresses"),
+        ("ME", "meaning in addresses"),
+        ("a\\b", "contain a backslash"),
+        ("a%2fb", "which addresses decode"),
+        ("%2e%2E", "which addresses decode"),
+        ("%252f", "which addresses decode"),
+        ("a%00", "which addresses decode"),
+        ("\u2800", "invisible characters"),
+        ("a\u200bb", "invisible characters"),
+        ("a\u00a0b", "invisible characters"),
+        ("\u3164", "look like them"),
+        ("\uff41dmin", "look like them"),
+        ("ﬁle", "look like them"),
+        ("e\u0301", "look like them"),
+        ("\u0430dmin", "several scripts"),  # the first letter is Cyrillic
+        ("river-\u03b1dmin", "several scripts"),
     ],
 )
 @pytest.mark.parametrize("is_id", [True, False])
@@ -33,7 +51,22 @@ def test_an_invalid_name_is_explained(name, words, is_id):
 
 @pytest.mark.parametrize(
     "name",
-    ["river", "7", "ann@example.org", "Río Norte", 'a"; DROP x --', "é" * 200, "a.b:c+d_e-f"],
+    [
+        *("river", "7", "ann@example.org", "Río Norte", 'a"; DROP x --', "é" * 200, "a.b:c+d_e-f"),
+        *(
+            "...",
+            ".x",
+            "meg",
+            "100 %",
+            "5%",
+            "%zz",
+            "a?b#c&d",
+            "Проект HQ 2",
+            "项目",
+            "परियोजना",
+            "مشروع",
+        ),
+    ],
 )
 def test_what_other_systems_use_as_ids_is_valid(name):
     assert find_error(name, "The id of a project", is_id=True) is None

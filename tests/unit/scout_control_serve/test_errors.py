@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from scout_control.rules.error_document import error_document
 from scout_control.serve import errors as responses
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from scout_control import errors
 
@@ -19,6 +20,7 @@ def subclasses(kind):
         yield from subclasses(each)
 
 
+API = Request({"type": "http", "path": "/api/datasources/", "headers": []})
 KINDS = sorted(
     (each for each in subclasses(errors.ControlError) if each.__module__ == errors.__name__),
     key=lambda each: each.__name__,
@@ -29,7 +31,7 @@ KINDS = sorted(
 def test_every_error_has_a_status_and_the_document_of_the_commands(kind):
     error = kind("It failed.", "Do this.")
 
-    response = responses._control_error(None, error)
+    response = responses._control_error(API, error)
 
     assert 400 <= response.status_code <= 503
     assert json.loads(response.body) == error_document(error)
@@ -38,7 +40,7 @@ def test_every_error_has_a_status_and_the_document_of_the_commands(kind):
 
 def test_401_is_about_the_sign_in_here_alone_and_says_how():
     unknown = [kind for kind in KINDS if responses.status(kind("It failed.", "Do this.")) == 401]
-    response = responses._control_error(None, errors.NotSignedInError("No.", "Sign in."))
+    response = responses._control_error(API, errors.NotSignedInError("No.", "Sign in."))
 
     assert unknown == [errors.NotSignedInError]
     assert response.headers["WWW-Authenticate"] == "Bearer"
@@ -72,7 +74,7 @@ def test_an_invalid_request_names_the_place_and_not_the_value():
         ]
     )
 
-    response = responses._invalid_request(None, error)
+    response = responses._invalid_request(API, error)
 
     assert response.status_code == 422
     assert "fields.password: Too short" in json.loads(response.body)["error"]["message"]
@@ -81,7 +83,7 @@ def test_an_invalid_request_names_the_place_and_not_the_value():
 
 @pytest.mark.parametrize("number", [400, 404, 405, 413, 415])
 def test_errors_of_the_framework_have_the_same_form(number):
-    response = responses._http_error(None, HTTPException(number, "canary"))
+    response = responses._http_error(API, HTTPException(number, "canary"))
 
     assert response.status_code == number
     assert json.loads(response.body)["success"] is False
@@ -89,7 +91,7 @@ def test_errors_of_the_framework_have_the_same_form(number):
 
 
 def test_an_unexpected_error_tells_its_kind_to_the_log_and_nothing_to_the_caller(caplog):
-    response = responses._internal_error(None, RuntimeError("canary in a row"))
+    response = responses._internal_error(API, RuntimeError("canary in a row"))
 
     assert response.status_code == 500
     assert b"canary" not in response.body

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from scout_control.serve import cookies
 from scout_control.serve.page.rendering import page
-from scout_control.serve.protection import FOR_PROGRAMS
+from scout_control.serve.protection import wants_page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     Handler = Callable[[Request, Exception], Any]
 
 SIGN_IN = "/sign-in/"
-OAUTH = "/api/datasources/oauth/"
 KEPT_HEADERS = ("retry-after", "allow")
 
 
@@ -30,14 +29,6 @@ def add_handlers(app: FastAPI) -> None:
     """Let a browser get a page wherever programs get a document."""
     for kind, handler in list(app.exception_handlers.items()):
         app.add_exception_handler(kind, _or_page(handler))
-
-
-def wants_page(request: Request) -> bool:
-    """Return whether a person reads the answer."""
-    path = request.url.path
-    is_for_programs = path.startswith(FOR_PROGRAMS)
-    is_browser = "text/html" in request.headers.get("accept", "")
-    return not is_for_programs or (path.startswith(OAUTH) and is_browser)
 
 
 def _or_page(handler: Handler) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scout_control.access import openid, sign_in
 from scout_control.access.sign_in import BrowserSession
 from scout_control.errors import ControlError, NotSignedInError, TooManyAttemptsError
-from scout_control.rules.own_pages import HOME, is_typed, own_path
+from scout_control.rules.own_pages import HOME, own_path
 from scout_control.rules.sessions import MOST_CHARACTERS, form_token
 from scout_control.serve import cookies, errors
 from scout_control.serve.hosting import public_origin
@@ -45,23 +45,30 @@ def with_token(request: Request, form: PostedForm) -> Response:
 
 @router.get("/sign-in/link/{secret}/")
 def open_link(request: Request, secret: Secret) -> Response:
-    """Sign in with a link that was typed or pasted; another site's needs a confirmation.
+    """Show whom a link signs in, and a button that does so.
 
-    Otherwise a site could sign someone in as another person, who then sees what they do.
+    Chat programs and virus scanners open the links of messages, too: these must not use it up. And
+    another site could sign someone in as another person, who then sees what they do.
     """
-    if is_typed(request.headers.get("sec-fetch-site")) and not _is_signed_in(request):
-        return _with_link(request, secret)
+    try:
+        person = sign_in.of_link(scout_of(request).installation, secret)
+    except (NotSignedInError, TooManyAttemptsError) as error:
+        return _form(request, HOME, error)
     browser = _browser(request) or cookies.new_value()
-    response = page(request, "link.html", csrf_token=form_token(browser))
+    response = page(request, "link.html", csrf_token=form_token(browser), person=person)
     cookies.put(request, response, cookies.BROWSER, browser)
     return response
 
 
 @router.post("/sign-in/link/{secret}/")
 def confirm_link(request: Request, secret: Secret, form: PostedForm) -> Response:
-    """Sign in with a link."""
+    """Sign in with a link, which is used up."""
     check_form(request, _browser(request) or "", form.get(TOKEN_FIELD, ""))
-    return _with_link(request, secret)
+    try:
+        begun = sign_in.with_link(scout_of(request).installation, secret)
+    except (NotSignedInError, TooManyAttemptsError) as error:
+        return _form(request, HOME, error)
+    return _signed_in(request, begun, HOME)
 
 
 @router.get("/sign-in/provider/")
@@ -99,14 +106,6 @@ def sign_out(request: Request, visit: Visitor) -> Response:
     return response
 
 
-def _with_link(request: Request, secret: str) -> Response:
-    try:
-        begun = sign_in.with_link(scout_of(request).installation, secret)
-    except (NotSignedInError, TooManyAttemptsError) as error:
-        return _form(request, HOME, error)
-    return _signed_in(request, begun, HOME)
-
-
 def _signed_in(request: Request, begun: BrowserSession, next_page: str) -> Response:
     """Continue as the person. The session before ends, and the browser gets a new secret."""
     if (earlier := cookies.get(request, cookies.SESSION)) is not None:
@@ -136,14 +135,3 @@ def _form(request: Request, next_page: str, error: ControlError | None = None) -
 
 def _browser(request: Request) -> str | None:
     return cookies.get(request, cookies.BROWSER)
-
-
-def _is_signed_in(request: Request) -> bool:
-    secret = cookies.get(request, cookies.SESSION)
-    if secret is None:
-        return False
-    try:
-        sign_in.resume(scout_of(request).installation, secret)
-    except NotSignedInError:
-        return False
-    return True

@@ -1,0 +1,241 @@
+"""What no client should send: each endpoint answers it with a document that says so.
+
+In this process, with a real store: hundreds of requests, as someone who may do nearly everything.
+"""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from scout_control.serve.app import create_app
+from scout_control.serve.routers import ROUTERS
+from support.asgi import InProcess
+
+BASE = "/api/datasources"
+ROUTES = [
+    (method, route.path)
+    for router in ROUTERS
+    for route in router.routes
+    if route.path.startswith(BASE) and route.include_in_schema
+    for method in sorted(route.methods)
+]
+NAMED = [each for each in ROUTES if "{" in each[1] and each[0] == "GET"]
+CHANGING = [each for each in ROUTES if each[0] in {"POST", "PATCH"}]
+OPERATOR = "dan"
+ALL = ("operator", "manage_database_connections")
+
+
+@pytest.fixture(scope="module")
+def served(shared_installation):
+    scout = shared_installation.scout
+    scout.projects.create("river")
+    scout.people.add(OPERATOR, roles=ALL)
+    scout.members.add("river", OPERATOR, role="admin")
+    token = scout.tokens.create(OPERATOR).token
+    with InProcess(create_app(scout)) as served:
+        yield served, f"Bearer {token}"
+
+
+@pytest.fixture
+def ask(served):
+    app, bearer = served
+
+    def send(address, method="GET", body=b"", *more, **headers):
+        return app.ask(address, method, body, *more, **{"authorization": bearer, **headers})
+
+    return send
+
+
+def problem(answer):
+    """Return the code of an error, whose document is complete and says nothing of the inside."""
+    document = answer.json()
+    error = document["error"]
+    assert not document["success"]
+    assert error["message"]
+    assert error["remedy"]
+    assert error["code"] != "INTERNAL_ERROR", error
+    assert "Traceback" not in error["message"]
+    assert len(answer.body) < 3000
+    return error["code"]
+
+
+NAMES = (
+    *("%2e%2e", "a%2Fb", "%25%32%66", "%F0%9F%90%98", "%C3%A9", "e%CC%81", "%E2%80%AE", "%27%3B--"),
+    *("00000000-0000-0000-0000-000000000000", "%7B00000000-0000-0000-0000-000000000000%7D"),
+    *("urn:uuid:00000000-0000-0000-0000-000000000000", "0" * 32, "-1", "1e400", "%20", "%09"),
+    *("x" * 1020, "x" * 1021, quote("ß" * 300), "me;x=1", "*", "%25", "null", "%ED%A0%80", "%FF"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_nothing_has_is_not_found_or_refused(ask, name):
+    for method, path in NAMED[NAMES.index(name) % 3 :: 3]:
+        answer = ask(fill(path, name), method)
+
+        assert answer.status in {400, 404, 414, 422}, (path, answer.body)
+        assert problem(answer) in {"NOT_FOUND", "VALIDATION_ERROR"}
+
+
+def fill(path, name):
+    """Return a path with a name in place of each parameter."""
+    parts = [name if each.startswith("{") else each for each in path.split("/")]
+    return "/".join(parts)
+
+
+BODIES = {
+    "nothing": b"",
+    "a list": b"[]",
+    "a text": b'"x"',
+    "null": b"null",
+    "a number": b"1",
+    "no JSON": b"{",
+    "no UTF-8": b'{"name": "\xff"}',
+    "with a mark": b"\xef\xbb\xbf{}",
+    "half a pair": b'{"name": "\\ud800", "id": "\\ud800", "source": "\\ud800"}',
+    "NUL": b'{"name": "a\\u0000", "id": "a\\u0000", "project": "a\\u0000", "dataset": "\\u0000"}',
+    "not a number": b'{"name": NaN, "id": Infinity}',
+    "deep": b'{"config": ' + b"[" * 500 + b"]" * 500 + b"}",
+    "huge": b'{"limit": ' + b"9" * 5000 + b"}",
+    "unknown": b'{"no_such_field": 1}',
+    "of other types": json.dumps(
+        {name: [{}] for name in ("name", "id", "project", "source", "dataset", "sql", "config")}
+    ).encode(),
+    "twice": b'{"id": "a/b", "id": "a/c", "name": "a/b", "name": "a/c", "project": "x"}',
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_body_of_another_kind_is_refused(ask, kind):
+    for method, path in CHANGING[[*BODIES].index(kind) % 3 :: 3]:
+        answer = ask(fill(path, "none"), method, BODIES[kind])
+
+        assert 400 <= answer.status < 500, (path, answer.body)
+        problem(answer)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ("Bearer {}", 200),
+        ("bearer {}", 200),
+        ("BEARER   {}", 200),
+        ("Bearer {} ", 200),
+        ("", 401),
+        ("Bearer", 401),
+        ("Bearer ", 401),
+        ("Basic {}", 401),
+        ("Token {}", 401),
+        ("{}", 401),
+        ("Bearer {}x", 401),
+        ("Bearer {0} {0}", 401),
+        ("Bearer {0}, Bearer {0}", 401),
+        ("Bearer é{}", 401),
+        ("Bearer " + "x" * 7000, 401),
+    ],
+)
+def test_a_token_is_taken_from_one_well_formed_header(served, sent, status):
+    app, bearer = served
+    token = bearer.removeprefix("Bearer ")
+
+    answer = app.ask(f"{BASE}/people/me/", authorization=sent.format(token))
+
+    assert answer.status == status, answer.body
+    if status == 401:
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert token not in answer.body.decode()
+
+
+@pytest.mark.parametrize("name", ["authorization", "host", "content-type", "idempotency-key"])
+def test_of_two_tokens_or_hosts_in_a_request_none_is_chosen(ask, name):
+    others = {"authorization": "Bearer scout_" + "A" * 43, "host": "127.0.0.1:8765"}
+    value = others.get(name, "application/json")
+    second = (name.encode(), value.encode())
+    headers = {} if name in others else {name.replace("-", "_"): value}
+
+    answer = ask(f"{BASE}/people/me/", "GET", b"", second, **headers)
+
+    assert (answer.status, problem(answer)) == (400, "VALIDATION_ERROR")
+    assert name in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "tags", ["", "*x", "x", "W/{}", '"', '"x", W/{}', "{}x", "é", '"' + "x" * 1500 + '"']
+)
+def test_a_change_is_not_made_by_a_tag_that_does_not_fit(ask, tags):
+    tag = ask(f"{BASE}/projects/river/").headers["etag"]
+
+    answer = ask(
+        f"{BASE}/projects/river/", "PATCH", b'{"name": "Changed"}', if_match=tags.format(tag)
+    )
+
+    assert (answer.status, problem(answer)) == (412, "CONFLICT")
+    assert ask(f"{BASE}/projects/river/").headers["etag"] == tag
+
+
+@pytest.mark.parametrize("tags", ["{}", "*", ' "x" , {} ', '"a,b",{},"c"'])
+def test_a_change_is_made_by_one_tag_that_fits(ask, tags):
+    tag = ask(f"{BASE}/projects/river/").headers["etag"]
+    body = json.dumps({"name": tags[:20]}).encode()
+
+    answer = ask(f"{BASE}/projects/river/", "PATCH", body, if_match=tags.format(tag))
+
+    assert answer.status == 200, answer.body
+    known = answer.headers["etag"]
+    assert ask(f"{BASE}/projects/river/", if_none_match=f"W/{known}").status == 304
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "FOO", "get"])
+def test_a_method_that_an_address_does_not_answer_is_named_with_those_it_does(ask, method):
+    answer = ask(f"{BASE}/datasets/", method)
+
+    assert (answer.status, problem(answer)) == (405, "VALIDATION_ERROR")
+    assert set(answer.headers["allow"].split(", ")) <= {"GET", "POST"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 201),
+        ("application/json; charset=utf-8", 201),
+        ("APPLICATION/JSON", 201),
+        ("application/vnd.scout+json", 201),
+        ("application/json; charset=utf-16", 201),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("application/jsonx", 415),
+        ("", 415),
+    ],
+)
+def test_a_body_is_read_as_json_only_if_it_says_so(ask, kind, status):
+    name = f"kind-{abs(hash(kind))}"
+    body = json.dumps({"id": name}).encode()
+
+    answer = ask(f"{BASE}/projects/", "POST", body, content_type=kind)
+
+    assert answer.status == status, answer.body
+    assert ask(f"{BASE}/projects/{name}/").status == (200 if status == 201 else 404)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "501", "1e2", "1.5", "", "x", "9" * 400, "٣", " 1"])
+def test_a_limit_is_a_number_within_its_bounds(ask, limit):
+    for noun in ("datasets", "people", "audit", "sync-jobs", "workers"):
+        answer = ask(f"{BASE}/{noun}/?limit={quote(limit)}")
+        if answer.status == 200:
+            assert int(limit) in range(1, 501)
+        else:
+            assert (answer.status, problem(answer)) == (422, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["yesterday", "2026-13-01", "0000-00-00T00:00:00Z", "9999-12-31T23:59:59Z", "1e10", "-1",
+     "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00", "9" * 30],
+)  # fmt: skip
+def test_a_moment_that_cannot_be_is_refused_and_one_of_any_age_is_answered(ask, moment):
+    answer = ask(f"{BASE}/audit/?since={quote(moment)}&limit=1")
+
+    if answer.status != 200:
+        assert (answer.status, problem(answer)) == (422, "VALIDATION_ERROR")
