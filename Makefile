@@ -23,7 +23,7 @@ $(error There is no usable environment)
 endif
 endif
 
-.PHONY: help setup demo test test-fast check lint fix docs wheels bench bench-target clean
+.PHONY: help setup demo test test-fast check lint fix docs pictures wheels bench bench-target clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ docs: $(READY) ## generate the reference and build the site in docs/_build
 	@$(BIN)/python tools/reference.py
 	@$(BIN)/sphinx-build -q -W --keep-going -j auto docs docs/_build
 	@echo "Open docs/_build/index.html."
+
+pictures: $(READY) ## renew the picture of the page in the documents; all pages with ARGS=DIR
+	@SCOUT_TEST_README_PICTURE=docs/images/page.png SCOUT_TEST_PICTURES='$(ARGS)' $(BIN)/pytest -q -n 0 tests/end_to_end/test_page.py
 
 wheels: $(READY) ## build all distributions into dist (ARGS="--release" for an index)
 	@$(BIN)/python tools/wheels.py $(ARGS)

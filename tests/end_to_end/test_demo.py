@@ -14,6 +14,7 @@ import psutil
 import pytest
 from support.documents import ENVIRONMENT, run_by
 from support.pasted import paste, path_with
+from support.web import LINK, SERVING, Page
 
 ROOT = Path(__file__).parents[2]
 SCOUT = Path(sys.executable).with_name("scout")
@@ -36,6 +37,26 @@ def demo(environment, *options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False
     )
+
+
+def demo_with_page(environment, *options) -> tuple[int, str, str]:
+    """Run the demo, open its page with the link that it prints, and press Ctrl+C.
+
+    Returns:
+        The exit code, what it printed to stdout, and the page.
+    """
+    command = [SCOUT, "demo", "--cases", "300", "--forms", "100", "--page", *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) as process:
+        said = [next((line for line in process.stderr if LINK.search(line)), "")]
+        said += [next((line for line in process.stderr if SERVING.search(line)), "")]
+        browser = Page(SERVING.search(said[1])[1])
+        browser.until_it_answers()
+        assert browser.open_link(LINK.search(said[0])[1]).status_code == 303
+        page = browser.get("/").text
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=200)
+    return process.returncode, stdout, page
 
 
 def scout(environment, *words) -> dict:
@@ -76,10 +97,12 @@ def test_the_demo_loses_nothing_to_a_killed_loader_and_after_an_edit_reads_a_han
     assert "Open pregnancies by village" in first.stdout
     assert left_over(environment) == []
 
-    second = demo(environment, "--edit", "--json")
+    code, stdout, seen = demo_with_page(environment, "--edit", "--json")
 
-    assert second.returncode == 0, second.stderr
-    facts = json.loads(second.stdout)
+    assert code == 0, seen
+    assert "demo/commcare-300-100" in seen
+    assert "Sync now" in seen
+    facts = json.loads(stdout)
     read = {each["stream"]: each["rows"] for each in facts["streams"]}
     assert facts["is_incremental"]
     assert facts["differences"] == {}

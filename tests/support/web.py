@@ -44,6 +44,11 @@ class Page:
         self.last = self.http.get(url, headers=headers, **options)
         return self.last
 
+    def until_it_answers(self) -> None:
+        """Wait until the server, which listens already, answers."""
+        while not self.get("/health", timeout=60).ok:
+            time.sleep(0.05)
+
     def form(self, path: str) -> dict[str, str]:
         """Return the hidden fields of a page."""
         return {name: unescape(value) for name, value in FIELD.findall(self.get(path).text)}
@@ -63,6 +68,11 @@ class Page:
     def sign_in(self, token: str) -> requests.Response:
         """Sign in with a token."""
         return self.post("/sign-in/", **self.form("/sign-in/"), token=token)
+
+    def open_link(self, path: str) -> requests.Response:
+        """Sign in with a link: open it, and confirm."""
+        path = path.removeprefix(self.address)
+        return self.post(path, **self.form(path))
 
     def another(self) -> Page:
         """Return another browser that visits the same server."""

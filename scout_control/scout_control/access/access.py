@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from scout_control.access.checkups import Checkup
+    from scout_control.access.grants import Grants
     from scout_control.access.identity import Identity
     from scout_control.api.overview import Status
     from scout_control.api.scout import Scout
@@ -90,9 +91,13 @@ class Access:
         """
         return overview.status(self._auth, project=project, dataset=dataset, history=history)
 
+    def grants(self) -> Grants:
+        """Return what the person may do now: for a page that asks about many objects."""
+        return self._auth.grants()
+
     def may(self, operation: str, *, project: str | None = None, user: str | None = None) -> bool:
         """Return whether an operation would be allowed on what a project or a user owns."""
-        return self._auth.may(operation, project=project, user=user)
+        return self.grants().may(operation, project=project, user=user)
 
     def would_expire(self) -> Sequence[Dataset]:
         """Return the datasets whose data the next round of background jobs would drop."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, select
 
+from scout_control.access.grants import Grants
 from scout_control.access.identity import Identity, not_signed_in
 from scout_control.errors import ControlError, ForbiddenError, NotFoundError
 from scout_control.rules.permissions import TABLE, Decision, Relation, Role, decide
@@ -247,22 +248,12 @@ class Authorizer:
             with self.reading():
                 raise _forbidden_by_scope(operation)
 
-    def may(self, operation: str, *, project: str | None = None, user: str | None = None) -> bool:
-        """Return whether an operation would be allowed, to offer it or not; nothing is recorded.
-
-        Args:
-            operation: A key of the table.
-            project: The project that has the object; none for one of the installation.
-            user: Whose the object is, if it is a user's.
-        """
+    def grants(self) -> Grants:
+        """Return what the person may do now, to offer it or not; nothing is recorded."""
         with self.scout.installation.store.begin() as session:
             viewer = self._viewer(session)
-            roles = self._roles_in(session, viewer, project)
-            relation = viewer.relation(user)
-            if project is None and user is None:
-                relation = Relation.INSTALLATION
-                roles = roles | people.roles_anywhere(session, viewer.person_id)
-            return decide(operation, roles, relation, self.identity.scope) is Decision.ALLOWED
+            projects = people.roles_by_project(session, viewer.person_id)
+        return Grants(viewer=viewer, projects=projects, scope=self.identity.scope)
 
     @contextmanager
     def _acting(self) -> Iterator[None]:

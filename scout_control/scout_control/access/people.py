@@ -163,7 +163,12 @@ class Sessions:
         with self._auth.person("sessions.list", person or self._auth.identity.person) as owner:
             return self._auth.scout.sessions.list(owner)
 
-    def end(self, person: str | None = None) -> int:
-        """Sign a person out of all browsers, by default oneself; return of how many."""
+    def end(self, person: str | None = None, *, keep: str | None = None) -> int:
+        """Sign a person out of all browsers, by default oneself; return of how many.
+
+        Args:
+            person: The id of the person.
+            keep: The id of a session that stays, such as the present one.
+        """
         with self._auth.person("sessions.end", person or self._auth.identity.person) as owner:
-            return self._auth.scout.sessions.end(owner)
+            return self._auth.scout.sessions.end(owner, keep=keep)

@@ -45,6 +45,7 @@ SCOPES_BY_NAME = {name: each for each, name in SCOPE_NAMES.items()}
 class BrowserSession:
     """A session of a browser."""
 
+    id: str
     identity: Identity
     secret: str = field(repr=False)
     """The value of the cookie; not stored."""
@@ -197,4 +198,6 @@ def _view(row: models.BrowserSession, secret: str) -> BrowserSession:
     token_id = None if row.token_id is None else str(row.token_id)
     scope = SCOPES_BY_NAME[row.scope]
     identity = Identity(person=row.person_id, scope=scope, token_id=token_id)
-    return BrowserSession(identity=identity, secret=secret, expires_at=row.expires_at)
+    return BrowserSession(
+        id=str(row.id), identity=identity, secret=secret, expires_at=row.expires_at
+    )

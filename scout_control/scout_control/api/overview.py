@@ -153,6 +153,7 @@ def _dataset(row: Row, now: datetime, *, has_worker: bool) -> Row:
         "health": str(health.health_of(condition, reason)),
         "condition": str(condition),
         "reason": reason,
+        "needs_reconnect": bool(row["needs_reconnect"]),
     }
     return {**view.as_dict(), **assessed}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,14 +38,19 @@ class Sessions:
             found = stored.of_person(session, find(session, person).id, datetime.now(UTC))
             return [BrowserSession.of(row) for row in found]
 
-    def end(self, person: str) -> int:
+    def end(self, person: str, *, keep: str | None = None) -> int:
         """Sign a person out of all browsers; return of how many.
 
         Links and authorizations that they have begun end, too; tokens stay.
+
+        Args:
+            person: The id of the person.
+            keep: The id of a session that stays.
         """
         with self._installation.store.begin() as session:
             row = find(session, person)
-            ended = stored.end_all(session, row.id)
+            kept = None if keep is None else uuid.UUID(keep)
+            ended = stored.end_all(session, row.id, kept)
             audit.record(session, "signed out", "person", row.id, user=row.id, sessions=ended)
             return ended
 

@@ -6,12 +6,11 @@ import copy
 import functools
 import gc
 import importlib
-import json
 import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +23,7 @@ from scout_control.cli.standard_streams import (
 )
 from scout_control.cli.terminal import log_warnings, say
 from scout_control.errors import ControlError, RunInterruptedError, ServerError, SettingsError
+from scout_control.rules.json_values import written_value
 from scout_control.rules.terminal import as_json, escaped
 
 if TYPE_CHECKING:
@@ -274,16 +274,8 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
         name, is_pair, value = pair.partition("=")
         if not is_pair:
             raise click.UsageError(f"{pair!r} is not NAME=VALUE.")
-        try:
-            settings[name] = json.loads(value, parse_constant=_reject_constant)
-        except (ValueError, RecursionError):
-            settings[name] = value
+        settings[name] = written_value(value)
     return settings
-
-
-def _reject_constant(name: str) -> NoReturn:
-    """Refuse NaN and Infinity, which Python reads as JSON and Postgres does not."""
-    raise ValueError(name)
 
 
 def read_secret(label: str, variable: str | None, *, from_stdin: bool) -> str:

@@ -97,9 +97,11 @@ def _serve(scout: Scout) -> None:
     if scout.sessions.first_link() is not None:
         with contextlib.suppress(ConflictError):
             scout.members.add(PROJECT, FIRST_OPERATOR, role="admin")
+    say("\nThe page shows this data, with a worker beside it. Ctrl+C ends both.", err=True)
     worker = subprocess.Popen([sys.executable, "-m", "scout_control", "worker"])
     try:
-        until_stopped(scout, on_this_machine())
+        with contextlib.suppress(KeyboardInterrupt):  # the way in which it is to end
+            until_stopped(scout, on_this_machine(), person=FIRST_OPERATOR)
     finally:
         worker.terminate()
         worker.wait()

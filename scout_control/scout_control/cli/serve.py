@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 
 from scout_control.cli.base import with_scout
 from scout_control.cli.terminal import say
-from scout_control.errors import ConflictError, SettingsError
+from scout_control.errors import ConflictError, NotFoundError, SettingsError
 from scout_control.rules.own_pages import is_loopback
 
 if TYPE_CHECKING:
@@ -60,18 +61,29 @@ def serve(scout: Scout, *, tls_cert: str | None, tls_key: str | None, **options:
     until_stopped(scout, _hosting(certificate=tls_cert, key=tls_key, **options))
 
 
-def on_this_machine(port: int = PORT) -> Hosting:
-    """Return the hosting for this machine only."""
-    return _hosting(host=HOST, port=port, proxies=())
+def on_this_machine() -> Hosting:
+    """Return the hosting for this machine only: at the usual port, or at a free one."""
+    hosting = _hosting(host=HOST, port=PORT, proxies=())
+    try:
+        _listener(hosting).close()
+    except ConflictError:
+        return _hosting(host=HOST, port=0, proxies=())
+    return hosting
 
 
-def until_stopped(scout: Scout, hosting: Hosting) -> None:
-    """Serve an installation until SIGTERM or SIGINT."""
+def until_stopped(scout: Scout, hosting: Hosting, *, person: str | None = None) -> None:
+    """Serve an installation until SIGTERM or SIGINT.
+
+    Args:
+        scout: The installation.
+        hosting: Where.
+        person: Who gets a link to sign in, although there are other people.
+    """
     with _listener(hosting) as listener:
         port = listener.getsockname()[1]
         address = hosting.address(port)
         config = _config(scout, hosting, port)
-        _print_link(scout, hosting, address)
+        _print_link(scout, hosting, address, person)
         say(f"Serving {address}/api/openapi.json", err=True)
         _run(config, listener)
 
@@ -105,11 +117,15 @@ def _listener(hosting: Hosting) -> socket.socket:
         ) from None
 
 
-def _print_link(scout: Scout, hosting: Hosting, address: str) -> None:
+def _print_link(scout: Scout, hosting: Hosting, address: str, person: str | None) -> None:
     """Print a link for the first operator, on a terminal of this machine only."""
     if not is_loopback(hosting.host):
         return
-    if (link := scout.sessions.first_link()) is not None:
+    link = scout.sessions.first_link()
+    if link is None and person is not None:
+        with suppress(NotFoundError, ConflictError):  # removed, or inactive
+            link = scout.sessions.link(person)
+    if link is not None:
         say(f"Open this within 15 minutes to sign in: {address}{link.path}", err=True)
 
 

@@ -1,11 +1,12 @@
-"""Conversion of values to JSON that Postgres can store."""
+"""Conversion of values to JSON that Postgres can store, and of what people write."""
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 
 def to_storable_text(text: str) -> str:
@@ -26,3 +27,16 @@ def to_json_value(value: Any) -> Any:
     if isinstance(value, Decimal) or (isinstance(value, float) and not math.isfinite(value)):
         return f"{Decimal(value):f}"  # NaN, Infinity, and not 1E-7
     return value if isinstance(value, int | float | bool | None) else to_storable_text(str(value))
+
+
+def written_value(text: str) -> Any:
+    """Return a value that a person wrote: what is valid JSON is decoded, all else is text."""
+    try:
+        return json.loads(text, parse_constant=_reject_constant)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _reject_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python reads as JSON and Postgres does not."""
+    raise ValueError(name)

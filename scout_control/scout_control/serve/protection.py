@@ -16,7 +16,7 @@ OAUTH = "/api/datasources/oauth/"
 PAGES = frozenset(
     {
         *("sign-in", "sign-out", "connect", "accounts", "synced"),
-        *("datasets", "runs", "projects", "operator"),
+        *("datasets", "runs", "projects", "operator", "account"),
     }
 )
 """The first parts of their paths."""

@@ -47,6 +47,12 @@ def roles_anywhere(session: Session, person_id: str) -> frozenset[Role]:
     return frozenset(PROJECT_ROLES[each] for each in session.scalars(statement))
 
 
+def roles_by_project(session: Session, person_id: str) -> dict[str, Role]:
+    """Return what a person is in each of their projects."""
+    statement = select(Member.project_id, Member.role).where(Member.person_id == person_id)
+    return {project: PROJECT_ROLES[role] for project, role in session.execute(statement).tuples()}
+
+
 def members_of(session: Session, person_ids: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return the roles of people by project."""
     statement = select(Member).where(Member.person_id.in_(person_ids)).order_by(Member.project_id)

@@ -66,13 +66,19 @@ def end(session: Session, *, secret: str) -> str | None:
     return session.scalar(statement.returning(BrowserSession.person_id))
 
 
-def end_all(session: Session, person_id: str) -> int:
-    """End all sessions of a person, and the links and authorizations that would begin others."""
+def end_all(session: Session, person_id: str, keep: uuid.UUID | None = None) -> int:
+    """End all sessions of a person, and the links and authorizations that would begin others.
+
+    Args:
+        session: The transaction.
+        person_id: Whose sessions end.
+        keep: The session that stays, if one does.
+    """
     for model in (SignInLink, Authorization):
         session.execute(delete(model).where(model.person_id == person_id))
     ended = (
         delete(BrowserSession)
-        .where(BrowserSession.person_id == person_id)
+        .where(BrowserSession.person_id == person_id, BrowserSession.id.is_distinct_from(keep))
         .returning(BrowserSession.id)
     )
     return len(session.scalars(ended).all())

@@ -48,7 +48,7 @@ def assert_harmless(answer):
 
 
 def test_the_rows_of_a_table_are_shown_as_text(people, dataset):
-    answer = people["ann"].get(f"/datasets/{dataset.id}/", params={"table": "things"})
+    answer = people["ann"].get(f"/datasets/{dataset.id}/tables/", params={"table": "things"})
 
     assert answer.status_code == 200
     assert HOSTILE in unescape(answer.text)
@@ -87,12 +87,14 @@ def test_who_may_not_read_rows_sees_how_it_fares_and_who_may_not_see_it_nothing(
     olga, nora, path = people["olga"], people["nora"], f"/datasets/{dataset.id}/"
 
     shown = olga.get(path)
-    assert (shown.status_code, "Only members of the project" in shown.text) == (200, True)
-    assert "<textarea" not in shown.text
-    assert olga.get(path, params={"table": "things"}).status_code == 403
+    assert (shown.status_code, "are for the members of the project" in shown.text) == (200, True)
+    assert "<textarea" not in olga.get(f"{path}query/").text
+    for part in ("tables/", "tables/?table=things", "lineage/"):
+        assert olga.get(f"{path}{part}").status_code == 403
     sent = olga.post(f"{path}query/", csrf_token=token_of(olga), sql="SELECT 1")
     assert sent.status_code == 403
-    for address in (path, f"{path}?table=things"):
+    parts = ("", "tables/", "tables/?table=things", "query/", "lineage/")
+    for address in (f"{path}{part}" for part in parts):
         assert nora.get(address).status_code == 404
     token = token_of(nora)
     for address in (f"{path}query/", f"{path}sync/"):
@@ -209,7 +211,7 @@ def test_a_project_is_shown_to_its_members_with_the_trail_for_admins(people, dat
     shown = people["ann"].get("/projects/river/")
 
     assert shown.status_code == 200
-    for part in ("Project-level account", dataset.path, "Latest events", "Add a member"):
+    for part in ("project-level, ready, last sync", dataset.path, "Audit trail", "Add a member"):
         assert part in shown.text
     assert "river" in people["ann"].get("/projects/").text
     assert people["nora"].get("/projects/river/").status_code == 404
@@ -233,7 +235,7 @@ def test_the_page_of_operators_is_for_them_alone(people, dataset):
     shown = people["olga"].get("/operator/")
 
     assert shown.status_code == 200
-    for part in ("Queue", "Needs attention", "Due", "Expires in the next round"):
+    for part in ("Queue", "Workers", "Needs attention", "Due", "Expires in the next round"):
         assert part in shown.text
     assert 'href="/operator/"' not in people["ann"].get("/").text
     for person in ("ann", "nora"):

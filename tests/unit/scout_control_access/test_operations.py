@@ -18,17 +18,19 @@ ALIASES = {
     "sources.link",
     "sources.links",
     "sources.unlink",
+    "datasets.choose_alias",
 }
 """Other names of operations, which only ``Scout`` has."""
 ONLY_HERE = {
     "changing",
+    "grants",
     "may",
     "credentials.named",
     "credentials.to_connect",
     "links.named",
     "people.me",
 }
-"""Show the person who is signed in, and whose something is that has an id; hold a lock."""
+"""Show the person who is signed in and what they may do, whose something is; hold a lock."""
 
 
 def operations():

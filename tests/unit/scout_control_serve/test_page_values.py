@@ -1,4 +1,4 @@
-"""Values and pictures as people read them."""
+"""Values as people read them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from scout_control.api.views import Run
-from scout_control.serve.page import charts, formats
+from scout_control.api.audit import Event
+from scout_control.serve.page import formats
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -22,6 +22,8 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         (timedelta(hours=5, minutes=59), "5 hours ago"),
         (timedelta(days=400), "400 days ago"),
         (-timedelta(minutes=30), "in 30 minutes"),
+        (timedelta(seconds=5) - timedelta(days=90), "in 90 days"),
+        (-timedelta(hours=23, minutes=50), "in 23 hours"),
     ],
 )
 def test_a_moment_is_told_by_its_distance(passed, text):
@@ -54,36 +56,50 @@ def test_a_cell_shows_a_value_shortened(value, text):
     assert formats.cell(value) == text
 
 
-def run(minutes, seconds, rows, status="completed"):
-    started = NOW + timedelta(minutes=minutes)
-    return Run(
-        run_id=str(minutes), dataset="river/hq", schema="s", alias=None, status=status,
-        is_interrupted=False, phase="done", trigger="manual", attempt=1, started_at=started,
-        completed_at=started + timedelta(seconds=seconds), resume_at=None, heartbeat_at=None,
-        progress={}, activity={}, rows_loaded={}, error_code=None, error_message=None,
-        transform_error=None, result={"rows_in_tables": rows},
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0 %"), (0.001, "under 1 %"), (0.126, "13 %"), (1, "100 %")]
+)
+def test_a_share_is_a_percentage(share, text):
+    assert formats.percent(share) == text
 
 
-def test_the_pictures_show_ended_runs_the_oldest_first():
-    durations, rows = charts.of_runs([run(2, 30, 1200, "failed"), run(1, 60, 800), run(0, 15, 400)])
-
-    assert [each.height for each in durations.columns] == [30, 120, 60]
-    assert [each.y for each in durations.columns] == [90, 0, 60]
-    assert [each.is_failed for each in rows.columns] == [False, False, True]
-    assert rows.summary == "Rows in the tables, 3 runs: from 400 to 1,200, the latest 1,200."
-    assert "2026-01-02 03:04 UTC: 15 s (completed)" in durations.columns[0].label
-    last = durations.columns[-1]
-    assert last.x + last.width <= durations.width
-
-
-@pytest.mark.parametrize("runs", [[], [run(0, 15, 400)], [run(0, 1, None), run(1, 1, None)]])
-def test_without_two_values_there_is_no_picture_of_them(runs):
-    assert [each.title for each in charts.of_runs(runs)] in ([], ["Duration of runs"])
+@pytest.mark.parametrize(
+    ("last", "ends"),
+    [
+        (NOW + timedelta(days=3), ("2026-01-02", "2026-01-05")),
+        (NOW + timedelta(hours=1), ("2026-01-02 03:04 UTC", "2026-01-02 04:04 UTC")),
+        (None, ("2026-01-02", "")),
+    ],
+)
+def test_a_time_of_days_is_told_in_days(last, ends):
+    assert formats.span(NOW, last) == ends
 
 
-def test_a_value_of_zero_is_still_seen():
-    [durations, rows] = charts.of_runs([run(1, 0, 0), run(0, 0, 0)])
+def event(**values):
+    usual = dict.fromkeys(("position", "actor", "subject", "project", "user", "dataset", "run"))
+    usual |= {"at": NOW, "action": "removed", "subject_kind": "member", "source": None}
+    return Event(**usual | {"details": {}} | values)
 
-    assert {each.height for each in rows.columns} == {1}
-    assert durations.most == "0 s"
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"subject": "ann"}, "removed member ann"),
+        ({"subject_kind": "dataset", "subject": "7", "source": "hq"}, "removed dataset hq"),
+        (
+            {"subject_kind": "credential", "subject": "7", "source": "hq", "user": "ann"},
+            "removed credential of hq/ann",
+        ),
+        ({"subject_kind": "dataset", "subject": "7"}, "removed dataset 7"),
+        ({}, "removed member"),
+    ],
+)
+def test_an_event_is_told_by_names_where_there_are_some(values, text):
+    assert formats.event(event(**values)) == text
+
+
+def test_kinds_of_credentials_and_times_are_told_as_people_say_them():
+    assert formats.kind("api_key") == "API key"
+    assert formats.kind("made up") == "made up"
+    assert formats.clock("2026-01-02T05:04:05+02:00") == "03:04:05"
+    assert formats.iso(NOW) == "2026-01-02T03:04:05+00:00"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from scout_control.errors import ControlError, ForbiddenError, NotFoundError
-from scout_control.rules.credential_kinds import FIELDS_BY_KIND, NO_CREDENTIAL, OAUTH
-from scout_control.rules.wording import counted
+from scout_control.rules.credential_kinds import ANY_SETTINGS, FIELDS_BY_KIND, OAUTH
 from scout_control.serve import errors
 from scout_control.serve.page.rendering import page
 from scout_control.serve.page.visits import Visit, Visitor
 from scout_control.serve.pools import Slowly
+
+if TYPE_CHECKING:
+    from scout_control.meltano.project import SourceType
 
 router = APIRouter(include_in_schema=False)
 Name = Annotated[str, Query(max_length=500)]
@@ -21,6 +23,7 @@ LABELS = {
     "api_key": "API key",
     "username_password": "User name and password",
     "token": "Access token",
+    ANY_SETTINGS: "Secret settings",
     "username": "User name",
     "password": "Password",
     "access_token": "Access token",
@@ -44,10 +47,12 @@ async def save(request: Request, visit: Visitor, slow: Slowly) -> Response:
     """Test an account at its source, and store it."""
     form = visit.form
     source, project, kind = (form.get(name, "") for name in ("source", "project", "kind"))
-    names = [name for group in FIELDS_BY_KIND.get(kind, ()) for name in group]
-    fields = {name: form.get(f"{kind}.{name}", "").strip() for name in names}
 
     def act() -> Response:
+        names = _names(kind, visit.access.credentials.source_type(source))
+        given = {name: form.get(f"{kind}.{name}", "").strip() for name in names}
+        # What a source needs of its own settings is not known before it is tested with them.
+        fields = {name: value for name, value in given.items() if value or kind != ANY_SETTINGS}
         try:
             visit.access.credentials.save(source, kind, fields, project=project or None)
         except (ForbiddenError, NotFoundError):
@@ -65,9 +70,9 @@ def _form(
     row = visit.access.sources.show(source)
     found = visit.access.credentials.source_type(row.name)
     kinds = [
-        (kind, LABELS[kind], [name for group in FIELDS_BY_KIND[kind] for name in group])
+        (kind, LABELS[kind], _names(kind, found))
         for kind in found.credential_kinds
-        if kind in LABELS and kind not in {OAUTH, NO_CREDENTIAL}
+        if kind in LABELS and _names(kind, found)
     ]
     return page(
         request,
@@ -82,5 +87,12 @@ def _form(
         public=PUBLIC,
         is_oauth=OAUTH in found.credential_kinds and row.oauth_client_id is not None,
         pages=found.account_pages(row.base_url),
-        count=counted(len(kinds), "way"),
+        kept=visit.form,
     )
+
+
+def _names(kind: str, source_type: SourceType) -> list[str]:
+    """Return what is asked for an account of a kind."""
+    if kind == ANY_SETTINGS:
+        return list(source_type.sensitive)
+    return [name for group in FIELDS_BY_KIND.get(kind, ()) for name in group]

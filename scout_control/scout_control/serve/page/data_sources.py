@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Request
 from fastapi import Path as PathParameter
@@ -15,6 +15,9 @@ from scout_control.serve.page.rendering import page
 from scout_control.serve.page.visits import Visit, Visitor
 from scout_control.serve.pools import Slowly
 
+if TYPE_CHECKING:
+    from scout_control.serve.page.overview import Overview
+
 router = APIRouter(include_in_schema=False)
 Key = Annotated[str, PathParameter(max_length=500)]
 
@@ -22,13 +25,20 @@ Key = Annotated[str, PathParameter(max_length=500)]
 @router.get("/")
 def show(request: Request, visit: Visitor) -> Response:
     """Show the data sources."""
-    return page(request, "data_sources.html", visit=visit, seen=overview.load(visit.access))
+    return page(request, "data_sources.html", visit=visit, seen=overview.load(visit))
 
 
 @router.get("/synced/")
-def show_synced(request: Request, visit: Visitor) -> Response:
-    """Show the synced data only; a page asks for it again and again."""
-    return _synced(request, visit)
+def show_synced(request: Request, visit: Visitor, active: str = "") -> Response:
+    """Show the synced data only; a page asks for it again and again.
+
+    When a run has ended because its account was refused, the rest of the page has changed, too.
+    """
+    seen = overview.load(visit)
+    response = _synced(request, visit, seen)
+    if active and not seen.is_active and any(each.reconnect for each in seen.synced):
+        response.headers["HX-Refresh"] = "true"
+    return response
 
 
 @router.post("/datasets/{dataset}/sync/")
@@ -81,10 +91,10 @@ async def join(visit: Visitor, project: Key) -> Response:
     return _back()
 
 
-def _synced(request: Request, visit: Visit) -> Response:
+def _synced(request: Request, visit: Visit, seen: Overview | None = None) -> Response:
     if "hx-request" not in request.headers:
         return _back(visit.form.get("next"))
-    return page(request, "synced.html", visit=visit, seen=overview.load(visit.access))
+    return page(request, "synced.html", visit=visit, seen=seen or overview.load(visit))
 
 
 def _back(place: str | None = None) -> Response:

@@ -1,72 +1,62 @@
-"""``/datasets/ID/``: tables, rows, queries and runs of a dataset; ``/runs/ID/``: one run."""
+"""``/datasets/ID/``: how a dataset fares, with pictures of its runs; ``/runs/ID/``: one run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
-from psycopg.sql import SQL, Identifier
-from starlette.responses import Response
+from fastapi import APIRouter, Path, Request
+from starlette.responses import RedirectResponse, Response
 
-from scout_control.errors import ControlError, ForbiddenError
-from scout_control.serve import errors
-from scout_control.serve.page import charts, overview, run_log
+from scout_control.errors import NotFoundError
+from scout_control.rules.credential_kinds import OAUTH
+from scout_control.serve.page import charts, freshness, overview, run_log
 from scout_control.serve.page.rendering import page
 from scout_control.serve.page.visits import Visit, Visitor
-from scout_control.serve.pools import Slowly
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from scout_control.access.access import Access
-    from scout_control.datasets.query import QueryResult
+    from collections.abc import Mapping
 
 router = APIRouter(include_in_schema=False)
 Key = Annotated[str, Path(max_length=500)]
-PREVIEW_ROWS, MOST_ROWS, MOST_BYTES, MOST_RUNS = 20, 200, 1 << 20, 40
-LONGEST_SQL = 100_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a query returned, or why it did not."""
-
-    result: QueryResult | None = None
-    error: ControlError | None = None
+MOST_RUNS = 40
 
 
 @router.get("/datasets/{dataset}/")
-async def show(
-    request: Request,
-    visit: Visitor,
-    slow: Slowly,
-    dataset: Key,
-    table: Annotated[str | None, Query(max_length=500)] = None,
-) -> Response:
-    """Show a dataset; with `table`, some rows of it, too."""
+def show(request: Request, visit: Visitor, dataset: Key) -> Response:
+    """Show how a dataset fares, and its latest runs."""
+    access, now = visit.access, datetime.now(UTC)
+    [row] = access.status(dataset=dataset).synced_data
+    runs = access.runs.list(dataset=row["id"], limit=MOST_RUNS).items
+    hours = _interval_hours(visit, row)
+    ended = next((each for each in runs if each.completed_at is not None), None)
+    return page(
+        request,
+        "dataset.html",
+        visit=visit,
+        seen=overview.of_dataset(visit.grants, row, _is_oauth(visit, row)),
+        data=row,
+        tab="overview",
+        may_pause=visit.may("datasets.pause", row),
+        hours=hours,
+        runs=runs,
+        last=ended,
+        shares=charts.shares(ended) if ended else (),
+        share_chart=charts.share_chart(ended) if ended else (),
+        charts=[
+            each for each in (charts.durations(runs), freshness.chart(runs, hours, now)) if each
+        ],
+        phases=charts.PHASES,
+        row_charts=charts.rows(runs),
+        gaps=freshness.gaps(runs, hours, now, is_paused=row["is_paused"]) if hours else (),
+    )
 
-    def render() -> Response:
-        found = visit.access.datasets.show(dataset)
-        answer = None
-        if table is not None:
-            sql = SQL("SELECT * FROM {}").format(Identifier(found.schema, table)).as_string(None)
-            answer = _ask(visit.access, found.id, sql, PREVIEW_ROWS)
-        return _page(request, visit, found.id, answer=answer, table=table)
 
-    return await slow.run(render)
-
-
-@router.post("/datasets/{dataset}/query/")
-async def query(request: Request, visit: Visitor, slow: Slowly, dataset: Key) -> Response:
-    """Run one SQL statement, read-only, as the reader of the dataset."""
-    sql = visit.form.get("sql", "")[:LONGEST_SQL]
-
-    def render() -> Response:
-        answer = _ask(visit.access, dataset, sql, MOST_ROWS)
-        return _page(request, visit, dataset, answer=answer, sql=sql)
-
-    return await slow.run(render)
+@router.post("/datasets/{dataset}/pause/")
+def pause(visit: Visitor, dataset: Key) -> Response:
+    """Pause the schedule of a dataset, or resume it."""
+    found = visit.access.datasets.pause(dataset, is_paused=visit.form.get("paused") == "1")
+    return RedirectResponse(f"/datasets/{found.id}/", status_code=303)
 
 
 @router.get("/runs/{run}/")
@@ -75,60 +65,30 @@ def show_run(request: Request, visit: Visitor, run: Key) -> Response:
     found = visit.access.runs.show(run)
     lines = visit.access.runs.logs(run)
     first = run_log.first_failing(lines) if found.error_message or found.transform_error else None
-    shown = run_log.shortened(lines, first)
-    return page(
-        request, "run.html", visit=visit, run=found, lines=shown, first=first, total=len(lines)
-    )
-
-
-def _ask(access: Access, dataset: str, sql: str, rows: int) -> Answer:
-    try:
-        found = access.datasets.query(dataset, sql, max_rows=rows, max_bytes=MOST_BYTES)
-    except ForbiddenError:
-        raise
-    except ControlError as error:
-        return Answer(error=error)
-    return Answer(result=found)
-
-
-def _page(
-    request: Request,
-    visit: Visit,
-    dataset: str,
-    *,
-    answer: Answer | None = None,
-    table: str | None = None,
-    sql: str = "",
-) -> Response:
-    access = visit.access
-    [row] = access.status(dataset=dataset).synced_data
-    may_read = access.may("datasets.query", project=row["project"], user=row["user"])
-    runs = access.runs.list(dataset=row["id"], limit=MOST_RUNS).items
-    error = answer.error if answer else None
     return page(
         request,
-        "dataset.html",
+        "run.html",
         visit=visit,
-        status=200 if error is None else errors.status(error),
-        seen=overview.of_dataset(access, row),
-        tables=_tables(access, row) if may_read else None,
-        answer=answer,
-        table=table,
-        sql=sql,
-        runs=runs,
-        charts=charts.of_runs(runs),
+        run=found,
+        lines=run_log.shortened(lines, first),
+        first=first,
+        failing=lines[first] if first is not None else None,
+        total=len(lines),
+        shares=charts.shares(found),
+        share_chart=charts.share_chart(found),
     )
 
 
-def _tables(access: Access, row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the tables with their columns; only their names and counts without a dictionary."""
+def _is_oauth(visit: Visit, row: Mapping[str, Any]) -> bool | None:
+    """Return whether its account is connected at the source; None if it need not be."""
+    if not row["needs_reconnect"]:
+        return None
+    return visit.access.credentials.default_kind(row["source"]) == OAUTH
+
+
+def _interval_hours(visit: Visit, row: Mapping[str, Any]) -> int | None:
+    """Return how often a dataset is read; None if its project does not use its source any more."""
     try:
-        found: Sequence[Mapping[str, Any]] = access.models.describe(row["id"])["tables"]
-    except ForbiddenError:
-        raise
-    except ControlError:
-        found = ()
-    return found or [
-        {"table": name, "rows": count, "description": None, "columns": ()}
-        for name, count in sorted(row["row_counts"].items())
-    ]
+        return visit.access.links.show(row["project"], row["source"]).refresh_interval_hours
+    except NotFoundError:
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from scout_control.rules.credential_kinds import OAUTH
 from scout_control.serve.page import progress
@@ -12,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scout_control.access.access import Access
+    from scout_control.access.grants import Grants
     from scout_control.api.views import Link
+    from scout_control.meltano.project import SourceType
     from scout_control.serve.page.progress import Progress
+    from scout_control.serve.page.visits import Visit
 
     Row = Mapping[str, Any]
 
@@ -32,13 +36,16 @@ class Use:
     """The account that it is read with: the project's, or the person's."""
     dataset: str | None
     """The id of what is synced for the project, or for the person."""
+    needs_credential: bool
     may_connect: bool
     may_start: bool
 
     @property
     def needs_account(self) -> bool:
         """Whether an account has to be connected, or connected again."""
-        return self.credential is None or self.credential["status"] == "needs reconnect"
+        if self.credential is None:
+            return self.needs_credential
+        return bool(self.credential["status"] == "needs reconnect")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +66,7 @@ class Account:
 
     row: Row
     may_disconnect: bool
+    may_connect: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +76,8 @@ class Synced:
     row: Row
     progress: Progress | None
     may_load: bool
+    reconnect: str | None = None
+    """Where the person connects its account again, if that is needed."""
 
     @property
     def rows(self) -> int:
@@ -92,66 +102,108 @@ class Overview:
         return any(each.progress is not None for each in self.synced)
 
 
-def load(access: Access) -> Overview:
+def load(visit: Visit) -> Overview:
     """Return what a person sees of the data sources."""
+    access, grants = visit.access, visit.grants
     status = access.status()
-    me = access.people.me()
     data, credentials = status.synced_data, status.credentials
     links: dict[str, list[Link]] = {}
     for link in access.links.list(limit=MOST).items:
         links.setdefault(link.source, []).append(link)
-    found = _Facts(access, me.id, credentials, data)
-    projects = [each.id for each in access.projects.list(limit=MOST).items]
+    types = {each.name: each for each in access.sources.types()}
+    facts = _Facts(grants, credentials, data)
+    kinds = {
+        row["name"]: _is_oauth(types.get(row["source_type"]), row["oauth_client_id"])
+        for row in status.available_sources
+    }
     return Overview(
         available=tuple(
-            _available(found, row, links.get(row["name"], [])) for row in status.available_sources
+            _available(facts, row, types.get(row["source_type"]), links.get(row["name"], []))
+            for row in status.available_sources
         ),
-        accounts=tuple(
-            Account(row=each, may_disconnect=found.may("credentials.revoke", each))
-            for each in credentials
-        ),
-        synced=tuple(_synced(found, each) for each in data),
-        joinable=tuple(each for each in projects if each not in me.projects),
-        is_member=bool(me.projects),
+        accounts=tuple(_account(facts, each) for each in credentials),
+        synced=tuple(of_dataset(grants, each, kinds.get(each["source"])) for each in data),
+        joinable=_joinable(access, grants) if visit.is_operator else (),
+        is_member=bool(grants.projects),
     )
 
 
-def of_dataset(access: Access, row: Row) -> Synced:
-    """Return what a person sees of one dataset."""
-    return _synced(_Facts(access, access.identity.person, (), (row,)), row)
+def of_dataset(grants: Grants, row: Row, is_oauth: bool | None = None) -> Synced:
+    """Return what a person sees of one dataset.
+
+    Args:
+        grants: What they may do.
+        row: Its status.
+        is_oauth: Whether its account is connected by signing in at the source; None if unknown.
+    """
+    run, may_reconnect = row["run"], row["needs_reconnect"] and _may_connect(grants, row)
+    return Synced(
+        row=row,
+        progress=None if run is None else progress.of_run(run),
+        may_load=grants.may("runs.queue", project=row["project"], user=row["user"]),
+        reconnect=connect_place(row, is_oauth=bool(is_oauth)) if may_reconnect else None,
+    )
+
+
+def connect_place(row: Row, *, is_oauth: bool) -> str:
+    """Return where an account is connected: that of a dataset, a use, or a credential."""
+    owner = {} if row["user"] else {"project": row["project"]}
+    query = urlencode({"source": row["source"], **owner})
+    return f"/api/datasources/oauth/start/?{query}&next=/" if is_oauth else f"/connect/?{query}"
+
+
+def _may_connect(grants: Grants, row: Row) -> bool:
+    owner = (None, row["user"]) if row["user"] else (row["project"], None)
+    return grants.may("credentials.save", project=owner[0], user=owner[1])
+
+
+def _is_oauth(source_type: SourceType | None, client_id: str | None) -> bool:
+    """Return whether an account is best connected by signing in at the source."""
+    kinds = source_type.credential_kinds if source_type else ()
+    usable = [each for each in kinds if each != OAUTH or client_id]
+    return usable[:1] == [OAUTH]
+
+
+def _joinable(access: Access, grants: Grants) -> tuple[str, ...]:
+    found = [each.id for each in access.projects.list(limit=MOST).items]
+    return tuple(each for each in found if each not in grants.projects)
 
 
 @dataclass(frozen=True)
 class _Facts:
     """What the rows are made from."""
 
-    access: Access
-    person: str
+    grants: Grants
     credentials: Sequence[Row]
     data: Sequence[Row]
 
-    def may(self, operation: str, row: Row) -> bool:
-        """Return whether the person may do something with what a project or a user owns."""
-        return self.access.may(operation, project=row["project"], user=row["user"])
 
-
-def _available(facts: _Facts, row: Row, links: Sequence[Link]) -> Available:
-    name = row["name"]
-    label = facts.access.credentials.source_type(name).label
-    return Available(
-        name=name,
-        kind=row["source_type"],
-        label=label,
-        address=row["base_url"],
-        is_oauth=facts.access.credentials.default_kind(name) == OAUTH,
-        uses=tuple(_use(facts, each) for each in links),
+def _account(facts: _Facts, row: Row) -> Account:
+    owner = {"project": row["project"], "user": row["user"]}
+    return Account(
+        row=row,
+        may_disconnect=facts.grants.may("credentials.revoke", **owner),
+        may_connect=facts.grants.may("credentials.save", **owner),
     )
 
 
-def _use(facts: _Facts, link: Link) -> Use:
-    is_mine = link.credential_mode == USER_MODE
-    owner = (None, facts.person) if is_mine else (link.project, None)
-    user = facts.person if is_mine else None
+def _available(
+    facts: _Facts, row: Row, found: SourceType | None, links: Sequence[Link]
+) -> Available:
+    return Available(
+        name=row["name"],
+        kind=row["source_type"],
+        label=found.label if found else row["source_type"],
+        address=row["base_url"],
+        is_oauth=_is_oauth(found, row["oauth_client_id"]),
+        uses=tuple(_use(facts, each, found) for each in links),
+    )
+
+
+def _use(facts: _Facts, link: Link, source_type: SourceType | None) -> Use:
+    is_mine, person = link.credential_mode == USER_MODE, facts.grants.viewer.person_id
+    owner = (None, person) if is_mine else (link.project, None)
+    user = person if is_mine else None
 
     def is_its_credential(each: Row) -> bool:
         return each["source"] == link.source and (each["project"], each["user"]) == owner
@@ -165,15 +217,7 @@ def _use(facts: _Facts, link: Link) -> Use:
         is_mine=is_mine,
         credential=next(filter(is_its_credential, facts.credentials), None),
         dataset=next((each["id"] for each in facts.data if is_its_dataset(each)), None),
-        may_connect=facts.access.may("credentials.save", project=owner[0], user=owner[1]),
-        may_start=facts.access.may("datasets.ensure", project=link.project, user=user),
-    )
-
-
-def _synced(facts: _Facts, row: Row) -> Synced:
-    run = row["run"]
-    return Synced(
-        row=row,
-        progress=None if run is None else progress.of_run(run),
-        may_load=facts.may("runs.queue", row),
+        needs_credential=source_type is None or source_type.needs_credential,
+        may_connect=facts.grants.may("credentials.save", project=owner[0], user=owner[1]),
+        may_start=facts.grants.may("datasets.ensure", project=link.project, user=user),
     )

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 from fastapi.staticfiles import StaticFiles
 
 from scout_control.serve.page import (
+    account,
     connect,
     data_sources,
     dataset,
     errors,
+    links,
     operator,
     project,
+    query,
+    setup,
     sign_in,
+    tables,
 )
 
 if TYPE_CHECKING:
@@ -22,7 +27,20 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 ROUTERS = tuple(
-    each.router for each in (sign_in, data_sources, connect, dataset, project, operator)
+    each.router
+    for each in (
+        sign_in,
+        account,
+        data_sources,
+        connect,
+        dataset,
+        tables,
+        query,
+        project,
+        links,
+        operator,
+        setup,
+    )
 )
 
 

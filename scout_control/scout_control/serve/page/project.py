@@ -1,74 +1,68 @@
-"""``/projects/``: a project's sources, members, database and audit trail."""
+"""``/projects/``: the projects of a person, and one with its sources, members, database, events."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from scout_control.rules.wording import counted
+from scout_control.errors import ControlError, ForbiddenError
+from scout_control.serve.page import project_page
 from scout_control.serve.page.rendering import page
 from scout_control.serve.page.visits import Visitor
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from scout_control.api.people_views import Member
-    from scout_control.api.views import Link
-
 router = APIRouter(include_in_schema=False)
 Key = Annotated[str, Path(max_length=500)]
-MOST, MOST_EVENTS = 500, 30
-USER_MODE = "user"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinkedSource:
-    """A source that the project uses, and how its data fares."""
-
-    link: Link
-    level: str
-    """Whose account it is read with, and how far that is."""
-    datasets: Sequence[Mapping[str, Any]]
+Name = Annotated[str, Query(max_length=500)]
+MOST = 500
 
 
 @router.get("/projects/")
 def show_all(request: Request, visit: Visitor) -> Response:
     """Show the projects of the person."""
     projects = visit.access.projects.list(limit=MOST).items
-    mine = visit.access.people.me().projects
+    mine = {project: str(role) for project, role in visit.grants.projects.items()}
     return page(request, "projects.html", visit=visit, projects=projects, mine=mine)
 
 
 @router.get("/projects/{project}/")
-def show(request: Request, visit: Visitor, project: Key) -> Response:
-    """Show a project."""
-    access = visit.access
-    found = access.projects.show(project)
-    members = access.members.list(found.id, limit=MOST).items
-    data = access.status(project=found.id).synced_data
-    links = access.links.list(found.id, limit=MOST).items
-    may_audit = access.may("audit.list", project=found.id)
-    return page(
-        request,
-        "project.html",
-        visit=visit,
-        project=found,
-        members=members,
-        sources=[_linked(each, members, data) for each in links],
-        may_add=access.may("members.add", project=found.id, user=""),
-        events=access.audit.list(project=found.id, limit=MOST_EVENTS).items if may_audit else None,
+def show(
+    request: Request,
+    visit: Visitor,
+    project: Key,
+    saved: Name = "",
+    source: Name = "",
+    before: Name = "",
+) -> Response:
+    """Show a project; after a change with a note of it, and with `before`, older events."""
+    return project_page.show(
+        request, visit, project, saved=saved, saved_source=source, before=before or None
     )
 
 
 @router.post("/projects/{project}/members/")
-def add_member(visit: Visitor, project: Key) -> Response:
+def add_member(request: Request, visit: Visitor, project: Key) -> Response:
     """Add a member."""
-    form = visit.form
-    visit.access.members.add(project, form.get("person", "").strip(), role=form.get("role", ""))
-    return RedirectResponse(f"/projects/{project}/", status_code=303)
+    form, members = visit.form, visit.access.members
+    person = form.get("person", "").strip()
+    try:
+        members.add(project, person, role=form.get("role", ""))
+    except ForbiddenError:
+        raise
+    except ControlError as error:
+        visit.access.projects.show(project)  # one that they may not see is not found
+        return project_page.show(request, visit, project, error=error)
+    return _back(project, "member")
+
+
+@router.post("/projects/{project}/members/role/")
+def change_role(visit: Visitor, project: Key) -> Response:
+    """Change what a member is."""
+    form, members = visit.form, visit.access.members
+    members.update(project, form.get("person", ""), role=form.get("role", ""))
+    return _back(project, "member")
 
 
 @router.post("/projects/{project}/members/remove/")
@@ -78,13 +72,19 @@ def remove_member(visit: Visitor, project: Key) -> Response:
     return RedirectResponse("/projects/", status_code=303)
 
 
-def _linked(
-    link: Link, members: Sequence[Member], data: Sequence[Mapping[str, Any]]
-) -> LinkedSource:
-    found = [each for each in data if each["source"] == link.source]
-    if link.credential_mode != USER_MODE:
-        level = "Project-level account"
-    else:
-        agreed = sum(each["agreed_at"] is not None for each in found if each["user"])
-        level = f"User-level accounts, {agreed} of {counted(len(members), 'member')} sync it"
-    return LinkedSource(link=link, level=level, datasets=found)
+@router.post("/projects/{project}/connection/")
+def change_connection(request: Request, visit: Visitor, project: Key) -> Response:
+    """Choose the database of a project, as long as it has no data."""
+    try:
+        visit.access.projects.update(project, connection=visit.form.get("connection", ""))
+    except ForbiddenError:
+        raise
+    except ControlError as error:
+        return project_page.show(request, visit, project, error=error)
+    return _back(project, "connection")
+
+
+def _back(project: str, saved: str) -> Response:
+    return RedirectResponse(
+        f"/projects/{quote(project, safe='')}/?saved={quote(saved)}", status_code=303
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
@@ -15,6 +16,11 @@ from scout_control.rules.own_pages import SAFE_METHODS
 from scout_control.rules.sessions import form_token
 from scout_control.serve import cookies
 from scout_control.serve.sign_in import TOKEN_FIELD, TOKEN_HEADER, check_form, scout_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scout_control.access.grants import Grants
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 LARGEST_FORM, MOST_FIELDS = 1 << 17, 100
@@ -28,6 +34,8 @@ class Visit:
     access: Access
     secret: str = field(repr=False)
     """The value of the cookie of the session."""
+    session: str
+    """The id of the session."""
     form: Form = field(repr=False)
 
     @property
@@ -35,10 +43,19 @@ class Visit:
         """What the forms of this person carry."""
         return form_token(self.secret)
 
+    @cached_property
+    def grants(self) -> Grants:
+        """What the person may do, read once for a page."""
+        return self.access.grants()
+
+    def may(self, operation: str, row: Mapping[str, Any]) -> bool:
+        """Return whether something may be done with what a project or a user owns."""
+        return self.grants.may(operation, project=row["project"], user=row["user"])
+
     @property
     def is_operator(self) -> bool:
         """Whether the page of operators is for them."""
-        return self.access.may("would_expire")
+        return self.grants.may("would_expire")
 
     @property
     def person(self) -> str:
@@ -90,7 +107,9 @@ def _visit(request: Request, form: PostedForm) -> Visit:
         sent = form.get(TOKEN_FIELD) or request.headers.get(TOKEN_HEADER, "")
         check_form(request, secret, sent)
     request.state.person = session.identity.person
-    return Visit(access=Access(scout, session.identity), secret=secret, form=form)
+    return Visit(
+        access=Access(scout, session.identity), secret=secret, session=session.id, form=form
+    )
 
 
 Visitor = Annotated[Visit, Depends(_visit)]
