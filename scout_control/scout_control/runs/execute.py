@@ -22,7 +22,7 @@ from scout_control.meltano.process import MeltanoProcess
 from scout_control.rules import session_settings, singer_catalog
 from scout_control.rules.expiry import MAX_STORE_OUTAGE
 from scout_control.rules.statuses import Phase, RunStatus
-from scout_control.runs import finish, prepare, run_result
+from scout_control.runs import finish, prepare, rule_outcomes, run_result
 from scout_control.runs.heartbeat import (
     REQUEUE_AFTER,
     RETRY_LOCK_AFTER,
@@ -283,9 +283,10 @@ class Attempt:
         """Return the result of a load, with what it committed: the tap's own counts may be more."""
         dataset = self.run.dataset
         metadata = () if loaded.error else preparation.source_type.metadata_streams
-        committed = row_counts.read(
-            self.installation, dataset, attempt_ids(self.run.id, self.run.attempt), metadata
-        )
+        with self.installation.store.begin() as session:
+            doubted = rule_outcomes.doubted(session, self.run, self._progress.column_rules)
+        attempts = attempt_ids(self.run.id, self.run.attempt)
+        committed = row_counts.read(self.installation, dataset, attempts, metadata, doubted)
         streams = singer_catalog.streams(catalog)
         unknown = prepare.unknown_streams(dataset, singer_catalog.ids(streams))
         return run_result.result_of_load(known, loaded, committed, streams, unknown)
