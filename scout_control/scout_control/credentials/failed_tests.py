@@ -75,9 +75,13 @@ ADVICE: Sequence[Advice] = (
         "Check that the address is that of the source itself, and not of a proxy or a page to sign "
         "in; then {again}.",
         kinds=(DataRefusedError,),
-        words=_words(r"is not JSON|unexpected response|was cut off|redirects"),
+        words=_words(r"is not JSON|unexpected response|redirects"),
     ),
-    Advice("Check the address and the network, then {again}.", kinds=(NetworkError, ServerError)),
+    Advice(
+        "Check the address and the network, then {again}.",
+        kinds=(NetworkError, ServerError),
+        words=_words(r"was cut off"),
+    ),
     Advice(
         "Correct the address or the setting, or have the access granted at the source; then "
         "{again}.",

@@ -160,6 +160,22 @@ def waiting_activity(reason: str, until: datetime | None = None) -> dict[str, An
     return {"wait": {"reason": reason} | ({"until": to_json_value(until)} if until else {})}
 
 
+def waiting_for(session: Session, reason: str) -> Sequence[Run]:
+    """Return the queued runs that wait for this reason until a time."""
+    wait = Run.activity["wait"]
+    statement = select(Run).where(
+        Run.status == RunStatus.QUEUED,
+        wait["reason"].astext == reason,
+        wait["until"].astext.is_not(None),
+    )
+    return session.scalars(statement).all()
+
+
+def waits_until(run: Run) -> datetime:
+    """Return until when such a run waits."""
+    return datetime.fromisoformat(run.activity["wait"]["until"])
+
+
 def running(session: Session) -> Sequence[Run]:
     """Return the running runs."""
     return session.scalars(select(Run).where(Run.status == RunStatus.RUNNING)).all()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 
 import psycopg2
 import pytest
 from scout_control.errors import NotFoundError, SettingsError
+from scout_control.rules.session_settings import QUEUE_SESSION
 from scout_control.store import plain_reads
 from support.preloaded import run_scout
 from support.workers import environment_of
@@ -122,6 +124,29 @@ def test_what_was_never_loaded_is_not_fine_without_a_worker(installation):
     assert "1 dataset: 1 queued" in status(installation).stdout
     [found] = installation.scout.status().synced_data
     assert (found["health"], found["condition"]) == ("attention", "queued")
+
+    # That of a worker that was killed: only its sessions tell.
+    beat = "INSERT INTO scout_control.procrastinate_workers (last_heartbeat) VALUES (now())"
+    with psycopg2.connect(installation.settings.database_url) as heartbeat:
+        heartbeat.cursor().execute(beat)
+    assert installation.scout.status().synced_data[0]["health"] == "attention"
+    name = {"application_name": QUEUE_SESSION}
+    with closing(psycopg2.connect(installation.settings.database_url, **name)):
+        assert installation.scout.status().synced_data[0]["health"] == "running"
+
+
+def test_a_first_load_that_was_interrupted_is_not_called_never_loaded(installation):
+    path = installation.dataset()
+    run_id = installation.scout.runs.queue(path).run_id
+    loaded = "UPDATE scout_control.runs SET rows_loaded = '{\"things\": 7}'"
+    with psycopg2.connect(installation.settings.database_url) as store:
+        store.cursor().execute(loaded)
+    installation.scout.runs.cancel(run_id, reason="interrupted by Ctrl-C")
+    shown = status(installation).stdout
+
+    assert "1 dataset: 1 interrupted" in shown
+    assert f"its rows are kept; to continue: scout run {path}" in shown
+    assert " interrupted=1 " in status(installation, "--check").stdout
 
 
 def test_history_has_a_character_per_run(shared_installation, two):

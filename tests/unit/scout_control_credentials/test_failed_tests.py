@@ -34,7 +34,7 @@ TAPS = [
     (
         f"{READ} could not be read: the response was cut off, 8 tries.",
         1,
-        "not of a proxy or a",
+        "Check the address and",
     ),
     (f"Unexpected response from {READ}: it lacks objects.", 65, "not of a proxy or a page to sign"),
     (f"{READ} redirects (HTTP 302).", 1, "not of a proxy or a page to sign in; then try again."),
