@@ -49,6 +49,13 @@ client_options = (
 )
 
 
+incomplete_option = click.option(
+    "--allow-incomplete",
+    is_flag=True,
+    help="Leave required settings, such as the domain, to the links of the source.",
+)
+
+
 @click.group(cls=LazyGroup)
 def sources() -> None:
     """Manage sources: what is read, and where it is."""
@@ -99,6 +106,7 @@ def show(scout: Scout, name: str) -> None:
 @client_options[0]
 @client_options[1]
 @client_options[2]
+@incomplete_option
 @with_scout
 def add(scout: Scout, name: str, *, source_type: str, **options: Any) -> None:
     """Add a source."""
@@ -113,6 +121,7 @@ def add(scout: Scout, name: str, *, source_type: str, **options: Any) -> None:
 @client_options[0]
 @client_options[1]
 @client_options[2]
+@incomplete_option
 @unset_option
 @with_scout
 def update(scout: Scout, name: str, *, unset: tuple[str, ...], **options: Any) -> None:
@@ -175,4 +184,5 @@ def _source_fields(options: dict[str, Any]) -> dict[str, Any]:
         "config": parse_settings(options["config"]) if options["config"] else None,
         "client_id": options["client_id"],
         "client_secret": client_secret,
+        "may_be_incomplete": options["allow_incomplete"],
     }

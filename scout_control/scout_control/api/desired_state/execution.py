@@ -199,15 +199,16 @@ class _Steps:
 
     def _put_source(self, change: Change, item: Item) -> None:
         fields = item.fields
-        values = {
+        values: dict[str, Any] = {
             "base_url": fields["base_url"],
             "config": settings.to_stored(fields),
             "client_id": fields["client_id"],
             "client_secret": (item.secrets or {}).get("client_secret"),
         }
+        # Its links supply what it lacks, which was checked.
+        values["may_be_incomplete"] = True
         if change.action == Action.ADD:
-            # Its links supply what it lacks, which was checked.
-            self._sources.add(change.key.name, fields["type"], **values, may_be_incomplete=True)
+            self._sources.add(change.key.name, fields["type"], **values)
         else:
             if not change.secrets:
                 values["client_secret"] = None
