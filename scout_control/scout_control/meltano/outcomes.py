@@ -44,7 +44,7 @@ RECONNECT_ALONE = re.compile(r" ?A person must reconnect(?: \(with scout: [^)]*\
 # What they say of a run, where what failed is a test.
 OF_A_RUN = re.compile(
     r" ?\brun again (?:later|after [^\s;]+)(?:; the run resumes[^.]*)?\."
-    r"| ?\bmax_retry_seconds limits[^.]*\.",
+    r"| ?\bCheck base_url and the network\.| ?\bmax_retry_seconds limits[^.]*\.",
     re.IGNORECASE,
 )
 OUT_OF_MEMORY = "If it happens again, this machine may lack memory."
@@ -171,7 +171,7 @@ def _remedy(error: type[ControlError], message: PluginError, quoting: Quoting) -
 
 
 def of_a_test(text: str) -> str:
-    """Return why a test failed, without what only holds for a run."""
+    """Return why a test failed, without what only holds for a run, and what is advised anyhow."""
     return OF_A_RUN.sub("", text).strip()
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from scout_control.errors import ConflictError
 from scout_control.rules import schedule, statuses
 from scout_control.rules.column_rules import RESULT, SO_FAR
-from scout_control.rules.statuses import STAGE_SECONDS, WAITING, Phase, RunStatus
+from scout_control.rules.statuses import ON_REQUEST, STAGE_SECONDS, WAITING, Phase, RunStatus
 from scout_control.store import audit, datasets, lookups, runs
 from scout_control.store.models import Dataset
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from scout_control.store.database import Store
     from scout_control.store.models import Run
-
-
-ON_REQUEST = "cancelled on request"
 
 
 def cancel(store: Store, run_id: str, reason: str = ON_REQUEST) -> Run:

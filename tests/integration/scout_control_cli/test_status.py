@@ -9,9 +9,10 @@ from contextlib import closing
 
 import psycopg2
 import pytest
+from scout_control.api.views import Run
 from scout_control.errors import NotFoundError, SettingsError
 from scout_control.rules.session_settings import QUEUE_SESSION
-from scout_control.store import plain_reads
+from scout_control.store import plain_reads, runs
 from support.preloaded import run_scout
 from support.workers import environment_of
 
@@ -73,6 +74,27 @@ def test_status_shows_what_the_lists_show(shared_installation, two, asked):
     assert set(shown) == (set(sources) if project is None else linked)
     for name, each in shown.items():
         assert {key: value for key, value in each.items() if key != "projects"} == sources[name]
+
+
+def test_the_list_of_runs_shows_the_rows_of_the_store(shared_installation, two):
+    """It, too, reads them by statements of its own."""
+    scout = shared_installation.scout
+    with scout.installation.store.begin() as session:
+        expected = [Run.of(each) for each in runs.latest(session, 20)]
+    newest, oldest = expected
+    found = scout.datasets.show(newest.dataset)
+
+    assert scout.runs.list() == expected
+    assert scout.runs.list(limit=1) == [newest]
+    for name in (found.path, found.schema, found.alias, found.id, found.id.replace("-", "")):
+        assert scout.runs.list(dataset=name) == [newest], name
+    unrun = shared_installation.dataset("lake")
+    try:
+        assert scout.runs.list(dataset=unrun) == []
+        with pytest.raises(NotFoundError, match=oldest.dataset):
+            scout.runs.list(dataset=f"{oldest.dataset}x")
+    finally:
+        scout.links.remove(*unrun.split("/"), drop=True)
 
 
 def test_what_is_wrong_comes_first_and_alone_with_failed(shared_installation, two):

@@ -13,8 +13,7 @@ from scout_control.meltano.outcomes import of_a_test
             "hq.example /a could not be read: no connection, 5 tries. Check base_url and the "
             "network. Run again later; the run resumes where it stopped. max_retry_seconds limits "
             "how long one request is retried.",
-            "hq.example /a could not be read: no connection, 5 tries. Check base_url and the "
-            "network.",
+            "hq.example /a could not be read: no connection, 5 tries.",
         ),
         (
             "Wait. Run again after 2026-11-29T02:00:00.5Z; the run resumes where it stopped.",
