@@ -181,12 +181,13 @@ def test_history_has_a_character_per_run(shared_installation, two):
     assert [run["status"] for run in document["synced_data"][0]["history"]] == ["failed"]
 
 
-def test_status_imports_no_more_than_it_needs(shared_installation):
-    """SQLAlchemy, Alembic and Procrastinate take longer to import than ``status`` takes."""
+def test_status_and_the_list_of_runs_import_no_more_than_they_need(shared_installation):
+    """SQLAlchemy, Alembic and Procrastinate take longer to import than both of them take."""
     script = (
         "import sys\n"
         "from scout_control.api.scout import Scout\n"
-        "with Scout() as scout: scout.status()\n"
+        "from scout_control.cli.runs import run_list\n"
+        "with Scout() as scout: scout.status(); run_list.latest(scout.installation)\n"
         "slow = {'sqlalchemy', 'alembic', 'procrastinate', 'rich', 'yaml'}\n"
         "print(sorted(slow & set(sys.modules)))"
     )
