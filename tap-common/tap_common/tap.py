@@ -33,7 +33,7 @@ from tap_common.bookmarks import Bookmarks
 from tap_common.cli import TapCommand
 from tap_common.client import ApiClient
 from tap_common.credential_file import CredentialFile
-from tap_common.errors import InterruptedRunError, SettingsError
+from tap_common.errors import InterruptedRunError, SettingsError, StreamStatus, UnavailableError
 from tap_common.messages import AnyRecord, BufferedWriter, Output, flush
 from tap_common.omissions import OMISSIONS
 from tap_common.session import new_session
@@ -45,7 +45,7 @@ from tap_common.suggestions import (
     unknown_settings,
     with_suggestions,
 )
-from tap_common.sync import SyncRun, SyncTask, log_result, run_tasks
+from tap_common.sync import WHOLE_RUN, SyncRun, SyncTask, log_result, run_tasks
 from tap_common.token_endpoint import token_exchange
 
 log = logging.getLogger(__name__)
@@ -270,7 +270,13 @@ class _SampleTask:
         """Write one record of each stream."""
         for stream in self.streams:
             run.begin(stream)
-        samples = self._task.sample(1)
+        try:
+            samples = self._task.sample(1)
+        except UnavailableError as error:
+            # The server itself fails: each other stream would be retried for as long, in vain.
+            if all(each.status is not StreamStatus.COMPLETED for each in run.outcomes.values()):
+                run.failures.setdefault(WHOLE_RUN, error)
+            raise
         pages = [(s, list(samples.get(s.name, ()))[:1]) for s in self.streams]
         run.write_page(self, pages, lambda: None)
         flush()

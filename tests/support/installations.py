@@ -34,6 +34,7 @@ TAP = """
     if "then" in act and Path(act["told"]).exists():
         act = act["then"] | {"told": act["told"]}
     schema = {"properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
+    schema["properties"] |= {name: {"type": "object"} for name in act.get("more", {})}
     if "--discover" in sys.argv:
         stream = {"tap_stream_id": "things", "stream": "things", "schema": schema,
                   "key_properties": ["id"], "metadata": [{"breadcrumb": [], "metadata":
@@ -52,8 +53,9 @@ TAP = """
         print(json.dumps(message), flush=True)
     key = act.get("key", ["id"])
     say({"type": "SCHEMA", "stream": "things", "schema": schema, "key_properties": key})
-    for number in range(act["rows"]):
+    for number in range(act.get("first", 0), act["rows"]):
         record = {"id": None if "broken" in act else number, "name": act.get("name", "a")}
+        record |= act.get("more", {})
         say({"type": "RECORD", "stream": "things", "record": record})
     say({"type": "STATE", "value": {"bookmarks": {"things": {"at": act["rows"]}}}})
     print(act.get("words", ""), file=sys.stderr, flush=True)

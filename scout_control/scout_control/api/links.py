@@ -204,7 +204,8 @@ class Links:
     def unseen_paths(self, project: str, source: str) -> Sequence[str]:
         """Return warnings of ``exclude`` and ``hash`` paths that no row loaded so far has.
 
-        Such a path may be mistyped, and protects nothing then.
+        Such a path may be mistyped, and protects nothing then. One that other rules may have kept
+        out of the rows is not told.
         """
         with self._installation.store.begin() as session:
             link = lookups.link(session, project, source)
@@ -213,8 +214,11 @@ class Links:
                     Dataset.project_source_id == link.id, Dataset.status != DatasetStatus.EXPIRED
                 )
             ).all()
-        found = (unseen_paths.find(self._installation, each) for each in loaded[:MAX_READ])
-        return sorted({text for texts in found for text in texts})
+        found = [unseen_paths.find(self._installation, each) for each in loaded[:MAX_READ]]
+        texts = {
+            name: [each[name] for each in found if name in each] for name in set().union(*found)
+        }
+        return [by_dataset[0] for _, by_dataset in sorted(texts.items()) if all(by_dataset)]
 
     def remove(self, project: str, source: str, *, drop: bool = False) -> None:
         """Detach a source from a project; its data expires (see ``remaining``), or is dropped now.

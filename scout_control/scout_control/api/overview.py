@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 RUN = ("phase", "progress", "activity", "resume_at")
 HELPERS = frozenset({*RUN, "run_id", "run_status", "run_since", "heartbeat_at", "worker"}) | {
     "transform_error",
+    "is_partly_loaded",
     "needs_reconnect",
     "credential_error",
     "keep_hours",
@@ -121,6 +122,7 @@ def _dataset(row: Row, now: datetime, *, has_worker: bool) -> Row:
     keep = row["keep_hours"] or retention.DEFAULT_HOURS
     has_data = row["last_sync_at"] is not None
     expires_at = retention.expires_at(row["last_activity_at"], keep) if has_data else None
+    path = "/".join(filter(None, (row["project"], row["source"], row["user"])))
     condition, reason = health.assess(
         Facts(
             status=row["status"],
@@ -137,10 +139,11 @@ def _dataset(row: Row, now: datetime, *, has_worker: bool) -> Row:
             remains=_remains(row, expires_at),
             has_worker=has_worker,
             unmatched_rules=_unmatched_rules(row),
+            is_partly_loaded=row["is_partly_loaded"],
+            command=f"scout run {quote(path)}",
         ),
         now,
     )
-    path = "/".join(filter(None, (row["project"], row["source"], row["user"])))
     known = {name: value for name, value in row.items() if name not in HELPERS}
     view = views.Dataset(
         path=path,

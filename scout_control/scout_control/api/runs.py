@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from scout_control.api import views
+from scout_control.api import run_list, views
 from scout_control.errors import ConflictError, RunPausedError
 from scout_control.installation import stored_secrets
 from scout_control.meltano import trusted_files
-from scout_control.rules.statuses import RunStatus, Trigger
+from scout_control.rules.statuses import ON_REQUEST, RunStatus, Trigger
 from scout_control.runs import execute, prepare
 from scout_control.runs.context import (
     ProgressEvent,
@@ -79,9 +79,7 @@ class Runs:
 
     def list(self, *, dataset: str | None = None, limit: int = 20) -> list[views.Run]:
         """Return the latest runs, the newest first."""
-        with self._installation.store.begin() as session:
-            dataset_id = lookups.dataset(session, dataset).id if dataset else None
-            return [views.Run.of(each) for each in runs.latest(session, limit, dataset_id)]
+        return run_list.latest(self._installation, dataset=dataset, limit=limit)
 
     def show(self, run_id: str) -> views.Run:
         """Return one run.
@@ -205,7 +203,7 @@ class Runs:
         with self._installation.store.begin() as session:
             return _request(session, dataset, full_refresh=full_refresh)
 
-    def cancel(self, run_id: str, *, reason: str = run_cancellation.ON_REQUEST) -> views.Run:
+    def cancel(self, run_id: str, *, reason: str = ON_REQUEST) -> views.Run:
         """Cancel a run; what it committed stays.
 
         Args:

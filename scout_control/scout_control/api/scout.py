@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from scout_control.api.sessions import Sessions
     from scout_control.api.sources import Sources
     from scout_control.api.tokens import Tokens
+    from scout_control.installation.stored_secrets import DeletedSecret
     from scout_control.meltano.project import Job
     from scout_control.runs.context import ProgressEvent
 
@@ -233,7 +234,12 @@ class Scout:
         return service.export(self.installation)
 
     def init(
-        self, *, keep: str | None = None, reset_unreadable: bool = False, listen: int | None = None
+        self,
+        *,
+        keep: str | None = None,
+        reset_unreadable: bool = False,
+        listen: int | None = None,
+        on_reset: Callable[[DeletedSecret], None] = lambda _: None,
     ) -> str:
         """Initialise or upgrade the installation; return the version of the store.
 
@@ -244,6 +250,7 @@ class Scout:
                 to be stored again.
             listen: A port of this machine on which the embedded Postgres listens for readers, too;
                 0 for its socket only; None leaves it as it is.
+            on_reset: Called with each secret that ``reset_unreadable`` has deleted.
 
         Raises:
             SettingsError: No configured key decrypts some of the stored secrets.
@@ -255,7 +262,9 @@ class Scout:
         period = None if keep is None else retention.parse(keep)
         if listen is not None:
             setup.listen(self.installation, listen)
-        return setup.init(self.installation, period, reset_unreadable=reset_unreadable)
+        return setup.init(
+            self.installation, period, reset_unreadable=reset_unreadable, on_reset=on_reset
+        )
 
     def run(
         self,

@@ -115,7 +115,8 @@ def check_complete(source_type: SourceType, names: AbstractSet[str]) -> None:
     if missing := find_missing(source_type, names):
         raise SettingsError(
             f"{source_type.name} requires the setting {missing}.",
-            "Give it with --config NAME=VALUE, or as config in Python.",
+            "Give it with --config NAME=VALUE, or as config in Python. If each link has its own: "
+            "--allow-incomplete (may_be_incomplete in Python).",
         )
 
 

@@ -87,7 +87,7 @@ class Sources:
             config: Settings of the tap, without secrets.
             client_id: The client id of an OAuth application registered at the source.
             client_secret: Its client secret.
-            may_be_incomplete: Required settings may be left to its links.
+            may_be_incomplete: Leave required settings to its links, which must have them then.
 
         Raises:
             NotFoundError: meltano.yml has no such extractor.
@@ -126,6 +126,7 @@ class Sources:
         client_id: str | None = None,
         client_secret: str | None = None,
         unset: Collection[str] = (),
+        may_be_incomplete: bool = False,
     ) -> views.Source:
         """Change a source; what is left out keeps its value.
 
@@ -140,9 +141,11 @@ class Sources:
             client_secret: Its client secret.
             unset: Names to reset to their defaults: settings of the tap, ``streams``,
                 ``base_url``, ``client_id``, ``client_secret``.
+            may_be_incomplete: As in ``add``; else only what all its links have may be missing.
 
         Raises:
-            SettingsError: A setting or a name to unset is unknown.
+            SettingsError: A setting or a name to unset is unknown, or a required one would be
+                missing.
         """
         with self._installation.store.begin() as session:
             source = lookups.source(session, name, lock=True)
@@ -164,7 +167,9 @@ class Sources:
                 source.base_url = base_url
             if client_id is not None:
                 source.oauth_client_id = client_id
-            if was_complete:  # a source from before this check stays usable
+            # A source from before this check stays usable.
+            is_left = may_be_incomplete or _are_links_complete(session, source, extractor)
+            if was_complete and not is_left:
                 check_complete(extractor, _names(source))
             self._store_client_secret(source, extractor, client_secret)
             self._record_update(session, source, extractor, address_before)
@@ -270,6 +275,15 @@ def _change_config(
     check_column_rules(source_type, checked, catalog)
     warn_about_unchecked_streams(source_type, checked, known, source.name)
     source.config = merged(source.config, checked, reset)
+
+
+def _are_links_complete(session: Session, source: Source, source_type: SourceType) -> bool:
+    """Return whether a source has links, and none that lacks a required setting."""
+    links = session.scalars(
+        select(ProjectSource).where(ProjectSource.source_id == source.id, ProjectSource.is_active)
+    ).all()
+    names = [_names(source).union(link.sync_config) for link in links]
+    return bool(names) and not any(find_missing(source_type, each) for each in names)
 
 
 def _names(source: Source) -> frozenset[str]:

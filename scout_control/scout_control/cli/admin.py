@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,16 @@ from click.shell_completion import get_completion_class
 from scout_control.cli.base import json_option, wants_json, with_scout
 from scout_control.cli.output import dataset_row, print_done, print_result, print_table, suggest
 from scout_control.cli.project import folder_option
-from scout_control.cli.terminal import log_to_stderr
+from scout_control.cli.terminal import log_to_stderr, say
 from scout_control.rules.terminal import escaped
+from scout_control.rules.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scout_control.api.scout import Scout
     from scout_control.api.views import Dataset
+    from scout_control.installation.stored_secrets import DeletedSecret
 
 MOST_NAMED = 5
 idle_option = click.option(
@@ -62,7 +67,10 @@ def init(scout: Scout, *, reset_unreadable: bool, keep: str | None, listen: int 
 
     Refuses keys that do not decrypt what is stored, and names what would be lost.
     """
-    version = scout.init(keep=keep, reset_unreadable=reset_unreadable, listen=listen)
+    deleted: list[DeletedSecret] = []
+    version = scout.init(
+        keep=keep, reset_unreadable=reset_unreadable, listen=listen, on_reset=deleted.append
+    )
     settings = scout.installation.settings
     server = (
         "the server of SCOUT_DATABASE_URL"
@@ -75,11 +83,24 @@ def init(scout: Scout, *, reset_unreadable: bool, keep: str | None, listen: int 
         "home": str(settings.home),
         "is_embedded": not settings.database_url,
     }
+    if reset_unreadable:
+        data["deleted"] = [asdict(each) for each in deleted]
+        _tell_deleted(deleted)
     print_done(f"Ready on {server} (store version {version}).", data)
     if reset_unreadable:
         suggest("scout doctor")
     elif not scout.projects.list():
         suggest("scout projects create PROJECT")
+
+
+def _tell_deleted(secrets: Sequence[DeletedSecret]) -> None:
+    """Tell people which secrets were deleted, and how each is stored again."""
+    if wants_json():
+        return
+    say(f"Deleted {counted(len(secrets), 'stored secret')} that no key decrypts.", err=True)
+    for each in secrets:
+        again = f"Store it again: {each.command}" if each.command else "It is made again."
+        say(f"Deleted {each.what}. {again}", err=True)
 
 
 @click.command()

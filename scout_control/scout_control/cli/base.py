@@ -278,20 +278,50 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     return settings
 
 
-def read_secret(label: str, variable: str | None, *, from_stdin: bool) -> str:
+HOW_TO_GIVE_IT = "--from-env VARIABLE or --from-stdin"
+
+
+def prompt(label: str, options: str, *, hide_input: bool = False) -> str:
+    """Ask a person; where no one can be asked, name the options to give instead.
+
+    Raises:
+        SettingsError: No one can be asked.
+        click.Abort: Ctrl-C, or Ctrl-D at a terminal.
+    """
+    try:
+        return str(click.prompt(label, hide_input=hide_input, err=True))
+    except click.Abort as error:
+        if not isinstance(error.__context__, EOFError) or sys.stdin.isatty():
+            raise
+    say("", err=True)  # the question has no end of line
+    raise SettingsError(
+        f"{label} was not given, and no one could be asked.", f"Give it with {options}."
+    )
+
+
+def read_secret(
+    label: str, variable: str | None, *, from_stdin: bool, options: str = HOW_TO_GIVE_IT
+) -> str:
     """Return a secret from the environment, stdin or a hidden prompt.
 
     Never from an argument: other accounts can read the command lines of processes.
 
+    Args:
+        label: What messages call it.
+        variable: The environment variable that holds it, if any.
+        from_stdin: Whether it is read from stdin.
+        options: The options for that, which a message names where no one can be asked.
+
     Raises:
         click.UsageError: The secret is empty.
+        SettingsError: No one can be asked.
     """
     if variable:
         value = os.environ.get(variable, "")
     elif from_stdin:
         value = sys.stdin.readline().strip("\r\n")
     else:
-        value = click.prompt(label, hide_input=True, err=True)
+        value = prompt(label, options, hide_input=True)
     if not value:
         raise click.UsageError(f"{variable or label} is empty.")
     return str(value)

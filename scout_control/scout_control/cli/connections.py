@@ -21,6 +21,8 @@ url_options = (
     click.option("--url-from-stdin", is_flag=True, help="Read the URL from stdin."),
 )
 
+URL_OPTIONS = "--url-from-env VARIABLE or --url-from-stdin"
+
 
 @click.group(cls=LazyGroup)
 def connections() -> None:
@@ -67,7 +69,7 @@ def add_connection(
     Parameters such as sslmode and sslrootcert are kept, others are refused. Files that the URL
     names must exist on each machine that executes runs.
     """
-    url = read_secret("URL", url_from_env, from_stdin=url_from_stdin)
+    url = read_secret("URL", url_from_env, from_stdin=url_from_stdin, options=URL_OPTIONS)
     _print(scout.connections.add(name, url, description=description, test=not no_test))
 
 
@@ -97,7 +99,7 @@ def update_connection(
     """
     url = None
     if new_url or url_from_env or url_from_stdin:
-        url = read_secret("URL", url_from_env, from_stdin=url_from_stdin)
+        url = read_secret("URL", url_from_env, from_stdin=url_from_stdin, options=URL_OPTIONS)
     _print(
         scout.connections.update(
             name, url=url, description=description, test=not no_test, unset=unset

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scout_control.cli.base import LazyGroup, hidden_alias, read_secret, wants_json, with_scout
+from scout_control.cli.base import (
+    HOW_TO_GIVE_IT,
+    LazyGroup,
+    hidden_alias,
+    prompt,
+    read_secret,
+    wants_json,
+    with_scout,
+)
 from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
@@ -233,7 +241,11 @@ def _read_fields(kind: str, options: dict[str, Any]) -> dict[str, str]:
     public, secrets = FIELDS_BY_KIND[kind]
     if kind == OAUTH:
         secrets = ("refresh_token",)
-    fields = {name: options[name] or click.prompt(name.capitalize(), err=True) for name in public}
+    is_given = options["from_env"] or options["from_stdin"]
+    also = "" if is_given else f", and the secret with {HOW_TO_GIVE_IT}"
+    fields = {
+        name: options[name] or prompt(name.capitalize(), f"--{name}{also}") for name in public
+    }
     for name in options["names"] or secrets:
         label = name.replace("_", " ").capitalize()
         fields[name] = read_secret(label, options["from_env"], from_stdin=options["from_stdin"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scout_control.api import rule_changes
 from scout_control.cli.base import (
     LazyGroup,
     config_option,
@@ -20,7 +21,6 @@ from scout_control.cli.confirmation import confirm, yes_option
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
 from scout_control.cli.terminal import say
 from scout_control.meltano.project import STREAMS_SETTING
-from scout_control.rules import column_rules
 from scout_control.rules.terminal import escaped
 from scout_control.rules.unlinked import drop_command, kept
 from scout_control.rules.wording import counted
@@ -28,6 +28,7 @@ from scout_control.rules.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from scout_control.api.rule_changes import RuleNote, Rules
     from scout_control.api.scout import Scout
     from scout_control.api.views import Dataset, Link
 
@@ -124,7 +125,7 @@ def update(
     scout: Scout, source: str, *, project: str, unset: tuple[str, ...], **options: Any
 ) -> None:
     """Change how a project uses a source; what is not named stays as it is."""
-    before = scout.links.show(project, source)
+    before = rule_changes.read(scout.installation, source, project)
     link = scout.links.update(project, source, **link_fields(options), unset=unset)
     finish(scout, link, before)
 
@@ -188,36 +189,44 @@ def _paths(option: str, values: Iterable[str]) -> dict[str, list[str]]:
     return paths
 
 
-def finish(scout: Scout, link: Link, before: Link | None = None) -> None:
-    """Print a link with the dataset of its project, created if missing, and what comes next."""
+def finish(scout: Scout, link: Link, before: Rules | None = None) -> None:
+    """Print a link with the dataset of its project, created if missing, and what comes next.
+
+    Args:
+        scout: The installation.
+        link: The link as it is now.
+        before: The rules for columns before a change; None for a new link.
+    """
     record = link.as_dict()
-    if before is not None and _rules(before) != _rules(link):
-        record["earlier_rows"] = scout.links.earlier_rows(link.project, link.source)
-        record["warnings"] = scout.links.unseen_paths(link.project, link.source)
+    found = [] if before is None else rule_notes(scout, link.source, before, link.project)
+    for note in found:
+        record |= {"earlier_rows": note.earlier_rows, "warnings": note.warnings}
     if link.credential_mode == "project":
         record["dataset"] = scout.datasets.ensure(link.project, link.source).path
-    texts = record.get("warnings", ())
     shown = {name: value for name, value in record.items() if name != "warnings"}
     print_result(record, lambda: print_record(shown))
-    for text in () if wants_json() else texts:
-        say(f"Warning: {escaped(text)}", err=True)
-    note_earlier_rows(record.get("earlier_rows", ()))
+    tell(found)
     if not record.get("earlier_rows"):
         _suggest_next(scout, record)
 
 
-def note_earlier_rows(paths: Iterable[str]) -> None:
-    """Tell people which datasets a change of rules for columns does not change, and what does."""
-    for path in paths:
-        if not wants_json():
-            say(f"Rows of {path} that are loaded already keep their values.", err=True)
-        suggest(
-            f"scout datasets drop {quote(path)} && scout run {quote(path)} (loads everything again)"
-        )
+def rule_notes(
+    scout: Scout, source: str, before: Rules, project: str | None = None
+) -> list[RuleNote]:
+    """Return what a change of rules for columns means for what is loaded."""
+    after = rule_changes.read(scout.installation, source, project)
+    return rule_changes.notes(scout.installation, before, after)
 
 
-def _rules(link: Link) -> list[Any]:
-    return [link.sync_config.get(name) or {} for name in column_rules.NAMES]
+def tell(found: Iterable[RuleNote]) -> None:
+    """Tell people what a change of rules for columns means for what is loaded."""
+    for note in found:
+        for text in () if wants_json() else note.warnings:
+            say(f"Warning: {text}", err=True)
+        for path in note.earlier_rows:
+            if not wants_json():
+                say(rule_changes.rows_text([path], note.effect), err=True)
+            suggest(f"{rule_changes.reload_command(path)} (loads everything again)")
 
 
 def _suggest_next(scout: Scout, link: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scout_control.api import run_list
 from scout_control.api.progress_display import shown_progress
 from scout_control.cli.base import LazyGroup, wants_json, with_scout
 from scout_control.cli.output import format_cell, print_done, print_result, suggest
@@ -26,10 +27,9 @@ from scout_control.cli.run_output import (
 from scout_control.cli.terminal import say
 from scout_control.errors import RunFailedError, RunInterruptedError, RunPausedError
 from scout_control.rules.json_values import to_json_value
-from scout_control.rules.statuses import RunStatus
+from scout_control.rules.statuses import ON_REQUEST, RunStatus
 from scout_control.rules.terminal import as_json, escaped
 from scout_control.rules.wording import interruption
-from scout_control.store.run_cancellation import ON_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,7 +146,7 @@ def runs() -> None:
 @with_scout
 def list_runs(scout: Scout, *, dataset: str | None, limit: int) -> None:
     """List the latest runs."""
-    found = scout.runs.list(dataset=dataset, limit=limit)
+    found = run_list.latest(scout.installation, dataset=dataset, limit=limit)
     print_result([each.as_dict() for each in found], lambda: print_runs(found))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scout_control.api import rule_changes
 from scout_control.cli.base import (
     LazyGroup,
     config_option,
@@ -22,11 +23,11 @@ from scout_control.cli.links import (
     link_fields,
     link_options,
     list_links,
-    note_earlier_rows,
     remove,
+    rule_notes,
+    tell,
 )
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
-from scout_control.rules import column_rules
 from scout_control.rules.terminal import escaped
 from scout_control.rules.wording import counted
 
@@ -45,6 +46,13 @@ client_options = (
     click.option(
         "--client-secret-from-stdin", is_flag=True, help="Read the client secret from stdin."
     ),
+)
+
+
+incomplete_option = click.option(
+    "--allow-incomplete",
+    is_flag=True,
+    help="Leave required settings, such as the domain, to the links of the source.",
 )
 
 
@@ -98,6 +106,7 @@ def show(scout: Scout, name: str) -> None:
 @client_options[0]
 @client_options[1]
 @client_options[2]
+@incomplete_option
 @with_scout
 def add(scout: Scout, name: str, *, source_type: str, **options: Any) -> None:
     """Add a source."""
@@ -112,16 +121,14 @@ def add(scout: Scout, name: str, *, source_type: str, **options: Any) -> None:
 @client_options[0]
 @client_options[1]
 @client_options[2]
+@incomplete_option
 @unset_option
 @with_scout
 def update(scout: Scout, name: str, *, unset: tuple[str, ...], **options: Any) -> None:
     """Change a source; what is not named stays as it is."""
-    fields = _source_fields(options)
-    source = scout.sources.update(name, **fields, unset=unset)
-    _print(source)
-    if set(column_rules.NAMES) & {*(fields["config"] or ()), *unset}:
-        for link in scout.links.list(source=source.name):
-            note_earlier_rows(scout.links.earlier_rows(link.project, link.source))
+    before = rule_changes.read(scout.installation, name)
+    _print(scout.sources.update(name, **_source_fields(options), unset=unset))
+    tell(rule_notes(scout, name, before))
 
 
 @sources.command("remove")
@@ -152,8 +159,7 @@ def remove_source(scout: Scout, name: str, *, yes: bool) -> None:
 @with_scout
 def link_source(scout: Scout, source: str, *, project: str, **options: Any) -> None:
     """Let a project use a source, or change how it does; what is not named stays as it is."""
-    known = {(each.project, each.source): each for each in scout.links.list(project)}
-    before = known.get((project, source))
+    before = rule_changes.read(scout.installation, source, project)
     finish(scout, scout.links.ensure(project, source, **link_fields(options)), before)
 
 
@@ -178,4 +184,5 @@ def _source_fields(options: dict[str, Any]) -> dict[str, Any]:
         "config": parse_settings(options["config"]) if options["config"] else None,
         "client_id": options["client_id"],
         "client_secret": client_secret,
+        "may_be_incomplete": options["allow_incomplete"],
     }

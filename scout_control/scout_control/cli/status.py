@@ -175,6 +175,8 @@ def _notes(dataset: Row) -> Iterator[str]:
         return
     if dataset["run"]:
         yield describe_run(dataset["run"])
+    if dataset["condition"] == Condition.INTERRUPTED:
+        yield f"its rows are kept; to continue: scout run {quote(dataset['path'])}"
     counts = [count for count in dataset["row_counts"].values() if count is not None]
     if counts:
         yield f"{counted(sum(counts), 'row')} in {counted(len(counts), 'stream')}"
@@ -306,6 +308,7 @@ def _status_check(scout: Scout, *, project: str | None, user: str | None, **_opt
         "queued": counts[Condition.QUEUED],
         "paused": counts[Condition.PAUSED],
         "never_loaded": counts[Condition.NEVER_LOADED],
+        "interrupted": counts[Condition.INTERRUPTED],
         "unlinked": counts[Condition.UNLINKED],
     }
     _print_check(code, text if bad else _summary(datasets), measured)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import time
+from dataclasses import replace
+from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.credentials import records, renewal, schedules
+from scout_control.credentials import failed_tests, records, renewal, schedules
 from scout_control.credentials.link_settings import check_link
 from scout_control.credentials.renewal import Renewal
 from scout_control.credentials.required_settings import error_for_owner
@@ -18,6 +22,7 @@ from scout_control.errors import (
     ControlError,
     CredentialMissingError,
     CredentialRefusedError,
+    ServerError,
     ServerUnavailableError,
 )
 from scout_control.installation import secret_context
@@ -43,9 +48,14 @@ if TYPE_CHECKING:
     from scout_control.store.models import Source
 
 TIMEOUT_SECONDS = 120
-LONGEST_WAITS = {"max_retry_seconds": 30, "max_rate_limit_wait": 60}
+LONGEST_WAITS = {
+    "max_retry_seconds": 30,
+    "max_rate_limit_wait": 30,
+    "read_timeout": 30,
+    "connect_timeout": 10,
+}
 """Settings of taps: the tap itself gives up, with its reason, before the test is ended."""
-SEE_MESSAGE = "Correct what the message names, then try again."
+GIVING_UP = re.compile(r" \(giving up in [^)]*\)$")
 TRY_LATER = "Try again later."
 TEST, DISCOVER = "--test", "--discover"
 
@@ -109,11 +119,7 @@ def test(
     fields: Mapping[str, str],
     on_wait: Callable[[Wait], None] | None,
 ) -> ControlError | None:
-    """Let the tap read with these secrets; return the error, or None after success.
-
-    Raises:
-        ServerError: The tap did not end in time.
-    """
+    """Let the tap read with these secrets; return the error, or None after success."""
     source_type = installation.plugins.source_type(source.source_type)
     with installation.store.begin() as session:
         link = _link(session, source, owner)
@@ -123,20 +129,33 @@ def test(
         return incomplete  # the tap would say so, too, but not what to do about it here
     reconnect = f"{CONNECT} {quote(source.name)} {owner}"
     pipeline = _pipeline(installation, source_type, settings, fields, reconnect)
-    done = invoke(pipeline, TEST, longest_seconds=TIMEOUT_SECONDS, on_wait=on_wait)
-    # --test is an option of the Meltano SDK; other taps can only list their streams.
-    if done.lacks_option:
-        done = invoke(pipeline, DISCOVER, longest_seconds=TIMEOUT_SECONDS, on_wait=on_wait)
-    error = done.error
+    error = _invoked(pipeline, on_wait)
     if error is None:
         return None
     if isinstance(error, CredentialRefusedError):
         return rejected_error(source.name, owner, error.cause)
-    return type(error)(
-        f"The credential for {source.name} {owner} could not be tested. "
-        f"{outcomes.of_a_test(error.cause)}",
-        outcomes.of_a_test(error.remedy) or SEE_MESSAGE,
-    )
+    cause = f"The credential for {source.name} {owner} could not be tested. {error.cause}"
+    return type(error)(outcomes.of_a_test(cause), failed_tests.remedy(error))
+
+
+def _invoked(pipeline: Pipeline, on_wait: Callable[[Wait], None] | None) -> ControlError | None:
+    """Let the tap test its settings; return the error, or None after success."""
+    tell = on_wait and partial(_tell_rest, on_wait, time.monotonic() + TIMEOUT_SECONDS)
+    try:
+        done = invoke(pipeline, TEST, longest_seconds=TIMEOUT_SECONDS, on_wait=tell)
+        # --test is an option of the Meltano SDK; other taps can only list their streams.
+        if done.lacks_option:
+            done = invoke(pipeline, DISCOVER, longest_seconds=TIMEOUT_SECONDS, on_wait=tell)
+    except ServerError as late:
+        return late
+    return done.error
+
+
+def _tell_rest(on_wait: Callable[[Wait], None], until: float, wait: Wait) -> None:
+    """Tell a wait with the time that is left for the test: a tap tells that for each request."""
+    reason = GIVING_UP.sub("", wait.reason)
+    left = max(0.0, until - time.monotonic())
+    on_wait(replace(wait, reason=f"{reason} (giving up in {left:.0f} s at the latest)"))
 
 
 def tested(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 import psycopg
 from psycopg import sql
 
+from scout_control.rules import column_paths
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     Found = TypeVar("Found")
 
@@ -34,6 +37,8 @@ MAX_NAME_BYTES = 1000
 STATEMENT_SECONDS = 60.0
 LONGEST_READING_SECONDS = 180.0
 """Time limit for everything that is read after a run."""
+LONGEST_SEARCH_SECONDS = 10.0
+"""Time limit for searching all rows for what rules name."""
 # An ordinary table has no row security; the partitions of a partitioned one are ordinary, too.
 # A type from outside pg_catalog is shown as "?": its output function could be the writer's own.
 TABLE = """
@@ -76,9 +81,17 @@ SELECT_COUNT = "SELECT count(*) FROM {}"
 SELECT_KEYS = """
     SELECT DISTINCT key
       FROM (SELECT {1} AS value FROM {0} LIMIT %s) AS rows
+     CROSS JOIN LATERAL jsonb_path_query(value, %s::jsonpath, '{{}}', true) AS part
      CROSS JOIN LATERAL jsonb_object_keys(
-           CASE WHEN jsonb_typeof(value) = 'object' THEN value END
+           CASE WHEN jsonb_typeof(part) = 'object' THEN part END
      ) AS key LIMIT %s
+"""
+SELECT_ANY = "SELECT EXISTS (SELECT FROM {0})"
+SELECT_ANY_VALUE = "SELECT EXISTS (SELECT FROM {0} WHERE {1} IS NOT NULL)"
+SELECT_FOUND = """
+    SELECT EXISTS (
+        SELECT FROM {0} WHERE jsonb_path_exists({1}, %s::jsonpath, '{{}}', true)
+    )
 """
 # Rows up to the size limit; the row that exceeds it is NULL.
 SELECT_DOCUMENTS = """
@@ -115,6 +128,7 @@ class SchemaContents:
     def __init__(self, reader: psycopg.Connection[Any], schema: str) -> None:
         self._reader, self._schema = reader, schema
         self._until = time.monotonic() + LONGEST_READING_SECONDS
+        self._search_seconds = LONGEST_SEARCH_SECONDS
         self._logged: set[str] = set()
         reader.autocommit = True  # each statement is a read-only transaction
 
@@ -138,16 +152,28 @@ class SchemaContents:
         }
         return {name: rows for name, rows in documents.items() if rows is not None}
 
-    def keys(self, name: str, column: str, rows: int) -> set[str]:
-        """Return the names in the objects of a jsonb column, of its first rows, if any."""
-        quoted = sql.Identifier(column).as_string(self._reader).replace("%", "%%")
+    def keys(self, name: str, column: str, json_path: str, rows: int) -> set[str]:
+        """Return the names in the objects at a path in a jsonb column, of its first rows."""
 
         def read() -> set[str]:
             table = self._table_of(name, frozenset((f"{column} jsonb",)))
-            found = self._read(SELECT_KEYS, table, [rows, MAX_KEYS], quoted)
-            return {key for (key,) in found}
+            values = [rows, json_path, MAX_KEYS]
+            return {key for (key,) in self._read(SELECT_KEYS, table, values, self._quoted(column))}
 
         return self._read_or_none(name, read) or set()
+
+    def streams(self) -> Sequence[str]:
+        """Return the streams that have tables; empty if unknown."""
+        return self._read_or_none(LOAD_LOG, self._streams) or []
+
+    def has(self, name: str, path: str) -> bool | None:
+        """Return whether a table has what the path of a rule for columns names, in any row.
+
+        Returns:
+            None where that is unknown: no row has a value in which it could be.
+        """
+        with self._searching():
+            return self._read_or_none(name, lambda: self._has(name, path))
 
     def rows(
         self, name: str, statement: LiteralString, columns: frozenset[str]
@@ -173,6 +199,55 @@ class SchemaContents:
         load_log = self._table_of(LOAD_LOG, LOAD_LOG_COLUMNS)
         rows = self._read(SELECT_STREAMS, load_log, [self._schema, MAX_TABLES])
         return [name for (name,) in rows]
+
+    def _has(self, name: str, path: str) -> bool | None:
+        table = self._table(name)
+        if table is None or not self._is_true(SELECT_ANY, table):
+            return None
+        columns = dict(each.rsplit(" ", 1) for each in table.columns)
+        places = {each: column_paths.below(path, each) for each in columns}
+        if any(() in rest for rest in places.values()):
+            return True
+        inside = {each: rest for each, rest in places.items() if rest and columns[each] == "jsonb"}
+        if any(self._is_inside(table, column, inside[column]) for column in inside):
+            return True
+        has_values = not inside or any(
+            self._is_true(SELECT_ANY_VALUE, table, column=each) for each in inside
+        )
+        return False if has_values else None
+
+    def _is_inside(self, table: Table, column: str, places: Iterable[column_paths.Names]) -> bool:
+        return any(
+            self._is_true(SELECT_FOUND, table, [json_path], column=column)
+            for place in places
+            for json_path in column_paths.json_paths(place)
+        )
+
+    def _is_true(
+        self,
+        statement: LiteralString,
+        table: Table,
+        values: Sequence[Any] = (),
+        *,
+        column: str | None = None,
+    ) -> bool:
+        columns = () if column is None else (self._quoted(column),)
+        [(answer,)] = self._read(statement, table, list(values), *columns)
+        return bool(answer)
+
+    def _quoted(self, column: str) -> str:
+        return sql.Identifier(column).as_string(self._reader).replace("%", "%%")
+
+    @contextmanager
+    def _searching(self) -> Iterator[None]:
+        """Let all searches together take a limited time."""
+        until, started_at = self._until, time.monotonic()
+        self._until = min(until, started_at + self._search_seconds)
+        try:
+            yield
+        finally:
+            self._until = until
+            self._search_seconds -= time.monotonic() - started_at
 
     def _count(self, name: str) -> int | None:
         rows = self._read(SELECT_COUNT, self._table(name), [])

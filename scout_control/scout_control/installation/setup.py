@@ -18,9 +18,12 @@ from scout_control.store.models import Connection, ServiceLogin
 from scout_control.store.postgres import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.orm import Session
 
     from scout_control.installation.installation import Installation
+    from scout_control.installation.stored_secrets import DeletedSecret
 
 DEFAULT_CONNECTION = "default"
 LOCK_NAME, LOCK_TIMEOUT_SECONDS = "scout init", 300
@@ -30,7 +33,11 @@ CAN_CREATE_ROLES = """
 
 
 def init(
-    installation: Installation, keep: float | None = None, *, reset_unreadable: bool = False
+    installation: Installation,
+    keep: float | None = None,
+    *,
+    reset_unreadable: bool = False,
+    on_reset: Callable[[DeletedSecret], None] = lambda _: None,
 ) -> str:
     """Bring the store to the version of this program, and return that version.
 
@@ -38,6 +45,7 @@ def init(
         installation: The installation.
         keep: For how many hours unused data is kept; None for SCOUT_KEEP, else as before.
         reset_unreadable: Delete the stored secrets that no configured key decrypts.
+        on_reset: Called with each secret that was deleted.
 
     Raises:
         SettingsError: There is no key, or none decrypts a stored secret; nothing was changed.
@@ -51,15 +59,18 @@ def init(
     # The secrets of older versions are bound in the transaction of the upgrade: a worker of the
     # new version never sees one that is not bound.
     version = migrate.migrate(installation.store, bind=partial(key_rotation.bind_all, installation))
+    deleted: list[DeletedSecret] = []
     with exclusive(installation.store, LOCK_NAME, LOCK_TIMEOUT_SECONDS):
         with installation.store.begin() as session:
             if reset_unreadable:
                 lost = stored_secrets.undecryptable(installation, session.connection())
-                stored_secrets.reset(installation, session, lost)
+                deleted = stored_secrets.reset(installation, session, lost)
             _create_first_rows(session, before, version)
             _store_naming_choice(session, installation)
             _store_retention(session, installation.settings.keep if keep is None else keep)
             former = list(session.scalars(select(ServiceLogin.role)))
+        for secret in deleted:  # now: a repetition after a later failure finds none
+            on_reset(secret)
         _create_state_schema(installation, former)
         # Last: until their roles are dropped, a repeated call must still find these names.
         with installation.store.begin() as session:

@@ -154,9 +154,21 @@ def loss_error(installation: Installation, secrets: Sequence[StoredSecret]) -> S
     )
 
 
-def reset(installation: Installation, session: Session, secrets: Sequence[StoredSecret]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class DeletedSecret:
+    """A stored secret that was deleted, since no configured key decrypted it."""
+
+    what: str
+    command: str | None
+    """The command that stores it again; None if it is made again when it is needed."""
+
+
+def reset(
+    installation: Installation, session: Session, secrets: Sequence[StoredSecret]
+) -> list[DeletedSecret]:
     """Delete secrets: a mark takes their place, and datasets that need them are unscheduled."""
     connection = session.connection()
+    deleted = []
     for secret in secrets:
         mark = installation.keyring.seal(encryption.Sealed(fields={RESET: True}))
         is_credential = secret.table == CREDENTIALS
@@ -175,6 +187,9 @@ def reset(installation: Installation, session: Session, secrets: Sequence[Stored
         kind = secret.table.removesuffix("s")
         details = {"what": secret.context.subject, "secrets": audit.CHANGED}
         audit.record(session, "reset", kind, secret.row.id, **details)
+        command = None if is_made_again else secret.context.command
+        deleted.append(DeletedSecret(what=secret.context.subject, command=command))
+    return deleted
 
 
 def has_data(dataset: Any) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SIGNALS_OF_MELTANO, SIGNALS_OF_A_SHELL = range(192, 256), range(129, 193)
 UNKNOWN_OPTION = 2
 MAX_LINE = 65_536
-TRY_AGAIN = "Check the address, the network and the proxy, then try again."
+TRY_AGAIN = "Try again later."
 
 
 @dataclass(frozen=True, kw_only=True)

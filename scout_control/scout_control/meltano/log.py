@@ -91,7 +91,7 @@ class RunLog:
             messages = self.plugin_messages.setdefault(name, PluginMessages())
             messages.read(to_storable_text(str(event.get("event"))))
         phase = self._phase(event)
-        return report_of(event, self.totals) or phase
+        return report_of(event, self.totals, self._plugin(event)) or phase
 
     def reports(self, line: str) -> list[Report | Phase]:
         """Read one line; return the phase that begins with it, and what it reports in it."""

@@ -42,10 +42,11 @@ NOT_STARTED = re.compile(r"Executable '[^']*' could not be started: .*")  # by p
 # What our taps print when they run alone, where no one knows the exact command.
 RECONNECT_ALONE = re.compile(r" ?A person must reconnect(?: \(with scout: [^)]*\))?\.")
 # What they say of a run, where what failed is a test.
-RUN_AGAIN = re.compile(
-    r"\brun again (?P<when>later|after \S+); the run resumes[^.]*\.", re.IGNORECASE
+OF_A_RUN = re.compile(
+    r" ?\brun again (?:later|after [^\s;]+)(?:; the run resumes[^.]*)?\."
+    r"| ?\bCheck base_url and the network\.| ?\bmax_retry_seconds limits[^.]*\.",
+    re.IGNORECASE,
 )
-RUN_TO_RESUME = "Run again to resume."
 OUT_OF_MEMORY = "If it happens again, this machine may lack memory."
 KILLED = 128  # what a shell, and parent_death, add to the number of a signal
 LAST_SIGNAL = 64
@@ -170,10 +171,8 @@ def _remedy(error: type[ControlError], message: PluginError, quoting: Quoting) -
 
 
 def of_a_test(text: str) -> str:
-    """Return a message, or a remedy, of a failed test, without what only holds for a run."""
-    text = RUN_AGAIN.sub(lambda found: f"Try again {found['when']}.", text.removeprefix(KEPT))
-    text = text.replace(RUN_TO_RESUME, "Try again later.")
-    return text.replace("then run again", "then try again").strip()
+    """Return why a test failed, without what only holds for a run, and what is advised anyhow."""
+    return OF_A_RUN.sub("", text).strip()
 
 
 def is_partial(log: RunLog, error: ControlError) -> bool:

@@ -107,14 +107,17 @@ def parse_event(line: str) -> dict[str, Any] | None:
     return event if isinstance(event, dict) else None
 
 
-def report_of(event: Mapping[str, Any], totals: dict[str, dict[str, int]]) -> Report | None:
+def report_of(
+    event: Mapping[str, Any], totals: dict[str, dict[str, int]], plugin: str | None = None
+) -> Report | None:
     """Return what an event reports.
 
     Args:
         event: One decoded line of the log.
         totals: The totals that taps announced, by stream and domain; this adds to them.
+        plugin: The plugin that it is about, where the event does not name it.
     """
-    name = str(event.get("string_id") or event.get("name") or "tap-")
+    name = str(event.get("string_id") or event.get("name") or plugin or "tap-")
     if WAITING in event:
         return _wait(event[WAITING])
     if name in OWN_PLUGINS and (finding := _finding(event)):
@@ -123,10 +126,10 @@ def report_of(event: Mapping[str, Any], totals: dict[str, dict[str, int]]) -> Re
         return _committed(event.get(COMMITTED))
     if name.startswith("dbt"):
         return _model_ended(event)
-    if not name.startswith("tap-"):
-        return None
-    is_metric = METRIC in event
-    return _stream_progress(event[METRIC], totals) if is_metric else _wait_of_others(event)
+    if METRIC in event and name.startswith("tap-"):
+        return _stream_progress(event[METRIC], totals)
+    is_other = name.startswith("tap-") and name not in OWN_PLUGINS
+    return _wait_of_others(event) if is_other else None
 
 
 def is_only_progress(event: Mapping[str, Any]) -> bool:

@@ -6,14 +6,15 @@ A rule is a path, such as ``properties.phone``: the loader leaves out what is th
 from __future__ import annotations
 
 import json
-import re
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scout_control.rules import column_paths
 from scout_control.rules.suggestions import advice, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
 EXCLUDE, HASH = NAMES = ("exclude_columns", "hash_columns")
 RESULT = "column_rules"
@@ -22,8 +23,6 @@ SO_FAR = "column_rules_so_far"
 """The same for the attempts at a run that has not ended: what they did not read is unknown."""
 MAX_NAMED = 10
 UNMATCHED_REMEDY = "What they were to protect may have arrived: check their spelling."
-WILDCARDS = re.compile(r"[*?]")
-
 Rules = dict[str, list[str]]
 """Paths by stream."""
 
@@ -62,69 +61,102 @@ def united(*settings: Mapping[str, Any]) -> dict[str, Rules]:
     }
 
 
-Path = tuple[str, str, str]
-"""A stream, its column, and what the path of a rule names first in the column."""
+Rule = tuple[str, str]
+"""A stream, or a pattern of several, and a path."""
 
 
-def inner_paths(known: Mapping[str, bool], *settings: Mapping[str, Any]) -> list[Path]:
-    """Return the rules that lead into a column, as far as their names have no wildcards.
-
-    Args:
-        known: Which rules have matched something, and so are no mistakes; what they exclude is in
-            no row.
-        *settings: Settings with rules.
-    """
-    parted = [
-        (stream, path.split("."))
-        for rules in united(*settings).values()
-        for stream, paths in rules.items()
-        for path in paths
-        if "." in path and not known.get(f"{stream}.{path}")
-    ]
-    found = {(stream, parts[0], parts[1]) for stream, parts in parted}
-    return sorted(each for each in found if not WILDCARDS.search("".join(each)))
-
-
-def unseen(paths: Iterable[Path], keys: Mapping[tuple[str, str], set[str]]) -> list[str]:
-    """Return what to tell of paths whose names are not among those of the loaded rows.
-
-    Args:
-        paths: Those of rules.
-        keys: By stream and column, the names that its rows have; empty if unknown.
-    """
-    found = []
-    for stream, column, name in paths:
-        seen = keys.get((stream, column), set())
-        if seen and name not in seen:
-            meant = did_you_mean([name], seen)
-            said = f"No row that is loaded has {stream}.{column}.{name}."
-            found.append(f"{said} {meant}" if meant else said)
-    return found
-
-
-def names(*settings: Mapping[str, Any]) -> set[str]:
-    """Return all rules in settings, as STREAM.PATH."""
+def named(*settings: Mapping[str, Any]) -> dict[str, Rule]:
+    """Return all rules in settings, by their names: STREAM.PATH."""
     return {
-        f"{stream}.{path}"
+        f"{stream}.{path}": (stream, path)
         for rules in united(*settings).values()
         for stream, paths in rules.items()
         for path in paths
     }
 
 
-def known(
-    settings: Sequence[Mapping[str, Any]], streams: Iterable[str], *found: Mapping[str, bool]
-) -> dict[str, bool]:
-    """Return which of the present rules have matched something in any of several reads.
+def names(*settings: Mapping[str, Any]) -> set[str]:
+    """Return the names of all rules in settings."""
+    return set(named(*settings))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is known of rules, each by their names, when a run ends."""
+
+    before: Mapping[str, bool] = field(default_factory=dict)
+    """Which rules, of earlier ones too, had matched something when the last run ended."""
+    found: Mapping[str, bool] = field(default_factory=dict)
+    """Which ones matched something in what this run read."""
+    loaded: Mapping[str, bool] = field(default_factory=dict)
+    """Which ones name something that is in the loaded rows; without those of which it is unknown.
+    """
+    streams: Collection[str] = ()
+    """All streams of the source; empty if unknown."""
+    is_read: Callable[[str], bool] = lambda _: False
+    """Whether the run has read all records of a stream, or of all that a pattern stands for."""
+
+
+def known(settings: Sequence[Mapping[str, Any]], evidence: Evidence) -> dict[str, bool]:
+    """Return which of the present rules have matched something, or name what loaded rows have.
+
+    Earlier rules that matched something are returned, too: what they excluded is in no row. A rule
+    that may have matched nothing for that reason is unknown, and missing, as is one that was to
+    match what the run did not read.
+    """
+    present = named(*settings)
+    missing = _without_stream(present, evidence.streams)
+    every = merged(missing, evidence.before, evidence.found)
+    matched = [name for name, is_matched in every.items() if is_matched]
+    judged = {
+        name: _judged(name, present[name][0], evidence, {*missing})
+        for name, is_matched in every.items()
+        if not is_matched and name in present and not is_related(name, matched)
+    }
+    certain = {name: is_matched for name, is_matched in judged.items() if is_matched is not None}
+    return dict(sorted({**dict.fromkeys(matched, True), **certain}.items()))
+
+
+def _judged(name: str, stream: str, evidence: Evidence, missing: Container[str]) -> bool | None:
+    """Return whether a rule that has matched nothing yet names what there is; None if unknown."""
+    if evidence.loaded.get(name):
+        return True
+    is_told = evidence.before.get(name) is False or name in missing
+    is_certain = is_told or evidence.is_read(stream) or name in evidence.loaded
+    return False if is_certain else None
+
+
+def doubted(settings: Sequence[Mapping[str, Any]], *found: Mapping[str, bool]) -> dict[str, Rule]:
+    """Return the present rules that have matched nothing in any of several reads."""
+    present = named(*settings)
+    return {
+        name: present[name]
+        for name, is_matched in merged(*found).items()
+        if not is_matched and name in present
+    }
+
+
+def is_related(name: str, matched: Iterable[str]) -> bool:
+    """Return whether a rule names what one that matched also names, or what contains it.
+
+    If that one is an earlier rule, the loaded rows may lack both for its sake.
+    """
+    return any(
+        column_paths.covers(other, name) or column_paths.covers(name, other) for other in matched
+    )
+
+
+def unseen_text(name: str, missing: str = "", there_are: Iterable[str] = ()) -> str:
+    """Return what to tell of a rule for what no row has.
 
     Args:
-        settings: Settings with rules.
-        streams: The names of all streams of the source; empty if unknown.
-        *found: By rule, whether it matched something; without a rule of which nothing is known.
+        name: Its name.
+        missing: The first name in its path that is missing.
+        there_are: The names at its place.
     """
-    every = merged(_without_stream(settings, list(streams)), *found)
-    present = names(*settings)
-    return {name: is_matched for name, is_matched in every.items() if name in present}
+    said = f"No row that is loaded has {name}."
+    meant = did_you_mean([missing], there_are) if missing else ""
+    return f"{said} {meant}" if meant else said
 
 
 def merged(*found: Mapping[str, bool]) -> dict[str, bool]:
@@ -133,21 +165,31 @@ def merged(*found: Mapping[str, bool]) -> dict[str, bool]:
     return {name: any(each.get(name) for each in found) for name in sorted(every)}
 
 
-def _without_stream(
-    settings: Sequence[Mapping[str, Any]], streams: Sequence[str]
-) -> dict[str, bool]:
+def _without_stream(rules: Mapping[str, Rule], streams: Collection[str]) -> dict[str, bool]:
     """Return the rules for streams that the source lacks: they match nothing."""
     return {
-        f"{stream}.{path}": False
-        for rules in united(*settings).values()
-        for stream, paths in rules.items()
-        if streams and not any(_is_meant(stream, each) for each in streams)
-        for path in paths
+        name: False
+        for name, (stream, _) in rules.items()
+        if streams and not any(column_paths.matches(stream, each) for each in streams)
     }
 
 
-def _is_meant(pattern: str, stream: str) -> bool:
-    return fnmatchcase(stream, pattern.replace("[", "[[]"))
+def effect_on_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    """Return what a change of rules leaves in the rows that are loaded; None if nothing changed.
+
+    Args:
+        before: Settings with the rules until now.
+        after: The same with those from now on.
+    """
+    old = {name: names({name: before.get(name) or {}}) for name in NAMES}
+    new = {name: names({name: after.get(name) or {}}) for name in NAMES}
+    added = (new[EXCLUDE] | new[HASH]) - old[EXCLUDE] - old[HASH]
+    effects = {
+        "keep their values": added,
+        "lack the values that were excluded": old[EXCLUDE] - new[EXCLUDE],
+        "keep the hashes": old[HASH] - new[HASH],
+    }
+    return " and ".join(effect for effect, changed in effects.items() if changed) or None
 
 
 def unmatched_text(rules: Mapping[str, bool]) -> str | None:
@@ -189,7 +231,7 @@ def find_conflict(
     known = {*catalog, *streams}
     for name in NAMES:
         for stream, paths in settings.get(name, {}).items():
-            if known and not WILDCARDS.search(stream) and stream not in known:
+            if known and not column_paths.WILDCARDS.search(stream) and stream not in known:
                 return f"{name}: there is no stream {stream}.", advice([stream], known)
             found = _find_conflict(name, stream, paths, catalog.get(stream) or {})
             if found is not None:
@@ -209,6 +251,6 @@ def _find_conflict(
     for path in paths:
         column = path.split(".")[0]
         is_unknown = properties and path not in properties and column not in properties
-        if is_unknown and not WILDCARDS.search(column):
+        if is_unknown and not column_paths.WILDCARDS.search(column):
             return f"{name}: {stream} has no column {column}.", advice([column], properties)
     return None

@@ -32,6 +32,8 @@ class Condition(StrEnum):
     ATTENTION = "attention"
     UNLINKED = "unlinked"
     NEVER_LOADED = "never loaded"
+    INTERRUPTED = "interrupted"
+    """Its first load was, and what that loaded is kept."""
     QUEUED = "queued"
     PAUSED = "paused"
     RUNNING = "running"
@@ -40,7 +42,7 @@ class Condition(StrEnum):
 
 FAILED_BEFORE = "Its last run failed; its credential was stored again since, and it has not run yet"
 NO_WORKER = "No worker is running. Start one: scout worker"
-INTERRUPTED = "Interrupted: its worker has ended or lost the store. A worker resumes it; or run it."
+INTERRUPTED = "Interrupted: its worker has ended or lost the store."
 ORDER = {condition: place for place, condition in enumerate(Condition)}
 IN_PROGRESS = frozenset({Condition.QUEUED, Condition.PAUSED, Condition.RUNNING})
 
@@ -82,6 +84,10 @@ class Facts:
     """What to tell of rules for columns that matched nothing."""
     has_worker: bool = True
     """Whether any worker of the installation is alive."""
+    is_partly_loaded: bool = False
+    """Whether its last run was cancelled or interrupted, and what that loaded is kept."""
+    command: str = "scout run DATASET"
+    """Loads it now, or resumes its run."""
 
 
 def assess(facts: Facts, now: datetime) -> tuple[Condition, str | None]:
@@ -109,7 +115,9 @@ def health_of(condition: Condition, reason: str | None) -> Health:
 def _condition(facts: Facts) -> Condition:
     if facts.run_status:
         return Condition(facts.run_status)
-    return Condition.NEVER_LOADED if facts.status == DatasetStatus.PENDING else Condition.FINE
+    if facts.status != DatasetStatus.PENDING:
+        return Condition.FINE
+    return Condition.INTERRUPTED if facts.is_partly_loaded else Condition.NEVER_LOADED
 
 
 def _lacks_worker(facts: Facts, now: datetime) -> bool:
@@ -144,14 +152,23 @@ def _last_trouble(facts: Facts) -> str | None:
 def _run_trouble(facts: Facts, now: datetime) -> str | None:
     """Return what keeps the schedule from being met."""
     if facts.run_status == RunStatus.RUNNING:
-        return INTERRUPTED if facts.is_interrupted else None
+        return _interrupted(facts) if facts.is_interrupted else None
     since = facts.run_since if facts.run_status else facts.next_sync_at
     if since is None or (facts.is_paused and not facts.run_status):
         return None
     if now - since <= OVERDUE_AFTER:
         return None
     what = "Its run has been waiting" if facts.run_status else "It has been due"
-    return f"{what} since {since:%Y-%m-%d %H:%MZ}: is a worker running?"
+    late = f"{what} since {since:%Y-%m-%d %H:%MZ}"
+    if facts.has_worker:
+        return f"{late}: its worker has other runs, or is stuck. To load it now: {facts.command}"
+    return f"{late}. {NO_WORKER}"
+
+
+def _interrupted(facts: Facts) -> str:
+    if facts.has_worker:
+        return f"{INTERRUPTED} Another one resumes it within minutes; or now: {facts.command}"
+    return f"{INTERRUPTED} To resume it: {facts.command}; or start a worker: scout worker"
 
 
 def monitoring_code(found: Iterable[Health]) -> MonitoringCode:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Setting = tuple[str, str | int]
 
+QUEUE_SESSION = "scout queue"
+"""What the sessions are called in which workers wait for runs; they end with the worker."""
+
 KEEPALIVES: tuple[Setting, ...] = (
     ("tcp_keepalives_idle", 15),
     ("tcp_keepalives_interval", 5),

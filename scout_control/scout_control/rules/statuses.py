@@ -60,6 +60,8 @@ STAGES: Mapping[Phase, Stage] = {
 }
 
 
+ON_REQUEST = "cancelled on request"
+"""Why a run was cancelled, where nothing else is known."""
 STAGE_SECONDS = "phase_seconds"
 """Where the result of a run keeps the seconds of its stages, of all attempts together."""
 

@@ -11,7 +11,7 @@ import time
 import uuid
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,9 @@ from scout_control.meltano.process import MeltanoProcess
 from scout_control.rules import session_settings, singer_catalog
 from scout_control.rules.expiry import MAX_STORE_OUTAGE
 from scout_control.rules.statuses import Phase, RunStatus
-from scout_control.runs import finish, prepare, run_result
+from scout_control.runs import finish, prepare, rule_outcomes, run_result
 from scout_control.runs.heartbeat import (
     REQUEUE_AFTER,
-    RETRY_LOCK_AFTER,
     Heartbeat,
     LossReason,
     RunLostError,
@@ -34,7 +33,7 @@ from scout_control.runs.progress import RunProgress
 from scout_control.runs.run_log import RunLogWriter
 from scout_control.runs.run_result import RunResult
 from scout_control.store import lookups, queue, runs
-from scout_control.store.locks import Locks, credential_lock, dataset_lock
+from scout_control.store.locks import LONGEST_DEATH_SECONDS, Locks, credential_lock, dataset_lock
 
 if TYPE_CHECKING:
     from scout_control.datasets.provision import ProvisionedSchema
@@ -49,6 +48,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_DESCRIBING_SECONDS = 300.0
 RETRY_END_SECONDS = 5.0
+RETRY_DATASET_AFTER = timedelta(seconds=5)
 DATASET_IN_USE = "the dataset is being loaded or dropped by another process"
 
 
@@ -95,7 +95,7 @@ def _claim(
     with installation.store.begin() as session:
         waiting = lookups.run(session, str(run_id))
     # The lock comes first: a claimed run whose dataset is locked would look like a dead one.
-    if not locks.acquire(dataset_lock(waiting.dataset_id)):
+    if not locks.acquire(dataset_lock(waiting.dataset_id), LONGEST_DEATH_SECONDS):
         _retry_later(installation, waiting)
         return None
     with installation.store.begin() as session:
@@ -105,7 +105,7 @@ def _claim(
 def _retry_later(installation: Installation, run: Run) -> None:
     """Queue another look at a run whose dataset is locked: the holder may be about to end."""
     if run.status == RunStatus.QUEUED:
-        until = datetime.now(UTC) + RETRY_LOCK_AFTER
+        until = datetime.now(UTC) + RETRY_DATASET_AFTER
         with installation.store.begin() as session:
             queue.defer(installation.store, session, run.id, until)
             runs.explain_wait(session, run.id, DATASET_IN_USE, until)
@@ -283,9 +283,10 @@ class Attempt:
         """Return the result of a load, with what it committed: the tap's own counts may be more."""
         dataset = self.run.dataset
         metadata = () if loaded.error else preparation.source_type.metadata_streams
-        committed = row_counts.read(
-            self.installation, dataset, attempt_ids(self.run.id, self.run.attempt), metadata
-        )
+        with self.installation.store.begin() as session:
+            doubted = rule_outcomes.doubted(session, self.run, self._progress.column_rules)
+        attempts = attempt_ids(self.run.id, self.run.attempt)
+        committed = row_counts.read(self.installation, dataset, attempts, metadata, doubted)
         streams = singer_catalog.streams(catalog)
         unknown = prepare.unknown_streams(dataset, singer_catalog.ids(streams))
         return run_result.result_of_load(known, loaded, committed, streams, unknown)

@@ -18,6 +18,7 @@ from scout_control.rules import column_rules, schedule
 from scout_control.rules import statuses as rules
 from scout_control.rules.expiry import MAX_PAUSE, counts_as_use
 from scout_control.rules.statuses import STAGE_SECONDS, DatasetStatus, Phase, RunStatus, Trigger
+from scout_control.runs import rule_outcomes
 from scout_control.runs.progress import MAX_NOTICES
 from scout_control.runs.run_result import NOT_COUNTED, RunResult, rows_in_tables
 from scout_control.store import audit, datasets, metadata, queue, runs
@@ -40,10 +41,10 @@ def finish(installation: Installation, run: Run, worker: str, result: RunResult)
     """Write how a run ended, unless it was moved meanwhile; return whether it was written."""
     now = datetime.now(UTC)
     with installation.store.begin() as session:
-        result = replace(result, column_rules=_known_rules(session, run, result))
         if result.status is RunStatus.PAUSED:
             # The dataset stays "syncing": a paused run is live, and owns the next refresh.
             return _pause(session, installation, run, worker, result, now)
+        result = replace(result, column_rules=rule_outcomes.known(session, run, result))
         columns = run_columns(run, result)
         # Cancelled or reclaimed since the last heartbeat: then nothing else may be written either.
         if not runs.move(session, run.id, result.status, worker, completed_at=now, **columns):
@@ -132,23 +133,6 @@ def resume_time(asked: str | None, now: datetime) -> datetime:
     return min(max(moment, now), now + MAX_PAUSE)
 
 
-def _known_rules(session: Session, run: Run, result: RunResult) -> dict[str, bool]:
-    """Return which of the present rules for columns have matched something, in any run so far.
-
-    Only a completed full refresh shows that a rule which matched before matches nothing now: an
-    incremental run may just not have read a record that has the property.
-    """
-    link = run.dataset.project_source
-    settings = (link.source.config, link.sync_config)
-    if not column_rules.names(*settings):
-        return {}
-    is_all = run.is_full_refresh and result.status is RunStatus.COMPLETED
-    before = {} if is_all else runs.column_rules_known(session, run.dataset_id, run.id)
-    earlier = (run.result.get(name, {}) for name in (column_rules.RESULT, column_rules.SO_FAR))
-    found = (*earlier, result.column_rules)
-    return column_rules.known(settings, result.catalog, before, *found)
-
-
 def run_columns(run: Run, result: RunResult) -> dict[str, Any]:
     """Return the columns of a run that has ended or paused, except its status and times."""
     rows = {**run.rows_loaded, **result.rows_loaded}  # the latter count all attempts
@@ -188,8 +172,7 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
         document[STAGE_SECONDS] = rules.seconds_together(result.seconds, earlier)
     if warnings := _warnings(run, result):
         document["warnings"] = warnings
-    if result.column_rules:
-        document[column_rules.RESULT] = dict(result.column_rules)
+    document |= rule_outcomes.document(run, result)
     if not result.is_counted:
         document["warning"] = NOT_COUNTED
     if result.transform_error:
@@ -208,10 +191,9 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
 
 def _findings(run: Run, attempted: RunResult) -> dict[str, Any]:
     """Return what the next attempt at a run must know of this one."""
-    earlier = run.result.get(column_rules.SO_FAR, {})
     found: dict[str, Any] = {
         "warnings": _notices(run, attempted),
-        column_rules.SO_FAR: column_rules.merged(earlier, attempted.column_rules),
+        column_rules.SO_FAR: rule_outcomes.so_far(run, attempted),
         STAGE_SECONDS: rules.seconds_together(attempted.seconds, run.result.get(STAGE_SECONDS, {})),
     }
     return {name: value for name, value in found.items() if value}
@@ -219,7 +201,8 @@ def _findings(run: Run, attempted: RunResult) -> dict[str, Any]:
 
 def _warnings(run: Run, result: RunResult) -> list[str]:
     """Return what people should see of all attempts at a run although they read no log."""
-    unmatched = column_rules.unmatched_text(result.column_rules)
+    is_over = result.status is not RunStatus.PAUSED
+    unmatched = column_rules.unmatched_text(result.column_rules or {}) if is_over else None
     notices = _notices(run, result)
     return [unmatched, *notices] if unmatched else notices
 
@@ -291,7 +274,7 @@ def _pause(
 def _finish_dataset(session: Session, run: Run, result: RunResult, now: datetime) -> None:
     # Of before this run: the first data of a dataset counts as use, or it could expire at once.
     dataset = run.dataset
-    has_data = result.status in {RunStatus.COMPLETED, RunStatus.PARTIAL}
+    has_data = result.status in rule_outcomes.HAS_LOADED
     was_asked_for, had_data = run.trigger == Trigger.MANUAL, dataset.last_sync_at is not None
     if has_data and counts_as_use(was_asked_for=was_asked_for, had_data=had_data):
         datasets.touch(session, run.dataset_id, now)

@@ -53,8 +53,10 @@ class RunResult:
     """Spent in each stage of this attempt."""
     notices: Sequence[str] = ()
     """What people should see although they read no log."""
-    column_rules: Mapping[str, bool] = field(default_factory=dict)
-    """Which rules for columns matched something, as far as it is known."""
+    column_rules: Mapping[str, bool] | None = None
+    """Which rules for columns matched something, as far as it is known; None without rules."""
+    loaded_rules: Mapping[str, bool] = field(default_factory=dict)
+    """Which of those that did not name what loaded rows have, as far as it is known."""
 
     @property
     def status(self) -> RunStatus:
@@ -117,6 +119,7 @@ def result_of_load(
         rows_loaded=committed.rows_loaded,
         row_counts=committed.row_counts,
         is_counted=committed.is_counted,
+        loaded_rules=committed.rules,
         streams=loaded.log.streams,
         catalog=catalog,
         metadata={} if error else committed.documents,

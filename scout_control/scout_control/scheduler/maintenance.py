@@ -35,7 +35,7 @@ from scout_control.store import (
     runs,
     sessions,
 )
-from scout_control.store.locks import dataset_lock, try_locks
+from scout_control.store.locks import LONGEST_DEATH_SECONDS, dataset_lock, try_locks
 from scout_control.store.models import Dataset, Run
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def status_after_death(deaths: int) -> RunStatus:
 
 
 def _reclaim_if_unlocked(installation: Installation, run: Run, now: datetime) -> bool:
-    with try_locks(installation.store, dataset_lock(run.dataset_id)) as is_free:
+    lock = dataset_lock(run.dataset_id)
+    with try_locks(installation.store, lock, longest_seconds=LONGEST_DEATH_SECONDS) as is_free:
         if not is_free:
             return False  # its worker is alive after all, or another one has it
         # Before the run is queued again: sessions of the dead worker may still write.

@@ -30,7 +30,7 @@ from scout_control.installation import stored_secrets
 from scout_control.rules import fairness
 from scout_control.runs.context import RunContext, worker_name
 from scout_control.runs.execute import execute
-from scout_control.scheduler import maintenance, run_lines
+from scout_control.scheduler import lock_waits, maintenance, run_lines
 from scout_control.store import queue
 from scout_control.store.locks import try_locks
 
@@ -190,6 +190,7 @@ class _Worker:
         self.failure: KeysUnusableError | None = None
         """Why no run can succeed: the worker shuts down as after a signal."""
         self._runs_until: float | None = None
+        self._waits_until: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lanes: list[Any] = []  # Procrastinate's Worker has few types
         self._executing: set[str] = set()
@@ -206,15 +207,24 @@ class _Worker:
             await working
 
     async def _work(self) -> None:
-        while not self.signal and self.failure is None:
+        while not self._is_stopping():
             try:
                 await self._work_until_disconnected()
             except (ConnectorException, OSError) as error:
                 log.warning("queue_lost error=%s", type(error).__name__)
                 await asyncio.sleep(RECONNECT_SECONDS)
             else:
-                if self._options.until_idle:
+                if self._options.until_idle and not await self._is_freed():
                     return
+
+    async def _is_freed(self) -> bool:
+        """Wait for datasets that others hold; return whether runs of theirs can be started now."""
+        self._waits_until = self._waits_until or time.monotonic() + lock_waits.LONGEST_SECONDS
+        given = (self._installation, self._waits_until, self._is_stopping)
+        return await asyncio.to_thread(lock_waits.wait, *given)
+
+    def _is_stopping(self) -> bool:
+        return bool(self.signal) or self.failure is not None
 
     async def _work_until_disconnected(self) -> None:
         app = App(connector=queue.connector(self._installation.store, **CONNECTIONS))

@@ -9,6 +9,7 @@ quickly, since a worker that was cut off must not hold a dataset for hours.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,9 @@ CLIENT_KEEPALIVES: dict[str, Any] = {
     "keepalives_count": 4,
     "tcp_user_timeout": 35_000,
 }
+RETRY_SECONDS = 0.1
+LONGEST_DEATH_SECONDS = 2.0
+"""How long a server on the same network lists the session of a process that was killed."""
 GRANTS_LOCK = "scout grants"
 
 
@@ -90,14 +94,20 @@ class Locks:
         self._names: list[str] = []
         self._connection, self._session = self._connect()
 
-    def acquire(self, name: str) -> bool:
-        """Acquire a lock if it is free; return whether we hold it."""
-        if name in self._names:
-            return True
-        if self._is_acquired(name, self._session):
-            self._names.append(name)
-            return True
-        return False
+    def acquire(self, name: str, longest_seconds: float = 0.0) -> bool:
+        """Acquire a lock if it is free, or within a time; return whether we hold it.
+
+        The session of a process that was killed is listed for a moment after its death.
+        """
+        until = time.monotonic() + longest_seconds
+        while name not in self._names:
+            if self._is_acquired(name, self._session):
+                self._names.append(name)
+            elif time.monotonic() >= until:
+                return False
+            else:
+                time.sleep(RETRY_SECONDS)
+        return True
 
     def are_held(self) -> bool:
         """Return whether we still hold all acquired locks."""
@@ -154,11 +164,11 @@ class Locks:
 
 
 @contextmanager
-def try_locks(store: Store, *names: str) -> Iterator[bool]:
-    """Try to acquire these locks, all or none; yield whether that succeeded."""
+def try_locks(store: Store, *names: str, longest_seconds: float = 0.0) -> Iterator[bool]:
+    """Try to acquire these locks, all or none, for a time; yield whether that succeeded."""
     locks = Locks(store)
     try:
-        yield all(locks.acquire(name) for name in names)
+        yield all(locks.acquire(name, longest_seconds) for name in names)
     finally:
         locks.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scout_control.errors import NotFoundError
+from scout_control.rules.session_settings import QUEUE_SESSION
 from scout_control.rules.suggestions import near_paths
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ DATASETS = """
            live.id::text AS run_id, live.status AS run_status, live.phase, live.progress,
            live.activity, live.resume_at, live.heartbeat_at, live.worker,
            coalesce(live.resume_at, live.updated_at) AS run_since, ended.transform_error,
+           coalesce(ended.is_partly_loaded, false) AS is_partly_loaded,
            credential.is_valid IS FALSE AS needs_reconnect,
            credential.last_error AS credential_error,
            rules.column_rules, link.sync_config AS link_config, source.config AS source_config
@@ -65,7 +67,9 @@ DATASETS = """
       LEFT JOIN scout_control.runs AS live
         ON live.dataset_id = dataset.id AND live.status IN ('queued', 'running', 'paused')
       LEFT JOIN LATERAL (
-           SELECT transform_error FROM scout_control.runs
+           SELECT transform_error,
+                  status = 'cancelled' AND rows_loaded <> '{}'::jsonb AS is_partly_loaded
+             FROM scout_control.runs
             WHERE dataset_id = dataset.id AND status NOT IN ('queued', 'running', 'paused')
             ORDER BY created_at DESC LIMIT 1
       ) AS ended ON true
@@ -84,10 +88,15 @@ DATASETS = """
        AND (%(ids)s::uuid[] IS NULL OR dataset.id = ANY(%(ids)s))
      ORDER BY dataset.schema_name
 """
+# The heartbeat of a worker that was killed is fresh for a minute, but its sessions end with it; a
+# machine that lost its network has sessions for a while, but no heartbeat.
 HAS_WORKER = """
     SELECT EXISTS (
         SELECT FROM scout_control.procrastinate_workers
          WHERE last_heartbeat > now() - interval '1 minute'
+    ) AND EXISTS (
+        SELECT FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = %(queue)s
     ) AS has_worker
 """
 HISTORY = """
@@ -140,8 +149,8 @@ def datasets(reader: StoreReader, project: str | None, user: str | None, ids: Id
 
 
 def has_worker(reader: StoreReader) -> bool:
-    """Return whether a worker has lately told the queue that it is alive."""
-    [row] = reader.rows(HAS_WORKER)
+    """Return whether a worker is alive, and has lately told the queue so."""
+    [row] = reader.rows(HAS_WORKER, {"queue": QUEUE_SESSION})
     return bool(row["has_worker"])
 
 

@@ -71,7 +71,7 @@ def connector(store: Store, **pool: Any) -> PsycopgConnector:
     session_options = options(store.driver_url, session_settings.STORE)
     return PsycopgConnector(
         conninfo=store.driver_url,
-        kwargs={"options": session_options, "application_name": "scout queue"},
+        kwargs={"options": session_options, "application_name": session_settings.QUEUE_SESSION},
         **pool,
     )
 

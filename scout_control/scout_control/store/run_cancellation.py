@@ -9,7 +9,8 @@ from sqlalchemy import update
 
 from scout_control.errors import ConflictError
 from scout_control.rules import schedule, statuses
-from scout_control.rules.statuses import STAGE_SECONDS, WAITING, Phase, RunStatus
+from scout_control.rules.column_rules import RESULT, SO_FAR
+from scout_control.rules.statuses import ON_REQUEST, STAGE_SECONDS, WAITING, Phase, RunStatus
 from scout_control.store import audit, datasets, lookups, runs
 from scout_control.store.models import Dataset
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from scout_control.store.database import Store
     from scout_control.store.models import Run
-
-
-ON_REQUEST = "cancelled on request"
 
 
 def cancel(store: Store, run_id: str, reason: str = ON_REQUEST) -> Run:
@@ -61,6 +59,10 @@ def _cancel(session: Session, run: Run, reason: str) -> bool:
         run.result.get(STAGE_SECONDS, {}), run.activity.get("phases", {})
     ):
         result[STAGE_SECONDS] = phases
+    # What it excluded is in no row, which does not make a mistake of the rule.
+    if matched := [name for name, is_in in result.pop(SO_FAR, {}).items() if is_in]:
+        known = runs.column_rules_known(session, run.dataset_id, run.id)
+        result[RESULT] = {**known, **dict.fromkeys(matched, True)}
     ended = {"status": "cancelled", "cancelled": True, "previous_state": previous, "reason": reason}
     moved = runs.move(
         session,

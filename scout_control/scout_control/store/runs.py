@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, literal, or_, select, update
+from sqlalchemy import case, delete, func, literal, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from scout_control.rules import column_rules
@@ -26,6 +26,7 @@ from scout_control.store.models import Dataset, Run
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 
@@ -159,6 +160,22 @@ def waiting_activity(reason: str, until: datetime | None = None) -> dict[str, An
     return {"wait": {"reason": reason} | ({"until": to_json_value(until)} if until else {})}
 
 
+def waiting_for(session: Session, reason: str) -> Sequence[Run]:
+    """Return the queued runs that wait for this reason until a time."""
+    wait = Run.activity["wait"]
+    statement = select(Run).where(
+        Run.status == RunStatus.QUEUED,
+        wait["reason"].astext == reason,
+        wait["until"].astext.is_not(None),
+    )
+    return session.scalars(statement).all()
+
+
+def waits_until(run: Run) -> datetime:
+    """Return until when such a run waits."""
+    return datetime.fromisoformat(run.activity["wait"]["until"])
+
+
 def running(session: Session) -> Sequence[Run]:
     """Return the running runs."""
     return session.scalars(select(Run).where(Run.status == RunStatus.RUNNING)).all()
@@ -187,10 +204,14 @@ def latest(session: Session, limit: int, dataset_id: uuid.UUID | None = None) ->
 def column_rules_known(
     session: Session, dataset_id: uuid.UUID, except_run: uuid.UUID | None = None
 ) -> dict[str, bool]:
-    """Return which rules for columns had matched something when the last run ended."""
+    """Return which rules for columns had matched something when the last run ended.
+
+    Nothing of the data before a drop: what rules of that time excluded is read again.
+    """
     known = Run.result[column_rules.RESULT]
     statement = (
-        select(known)
+        select(case((_is_of_this_data(), known)))
+        .join(Dataset, Dataset.id == Run.dataset_id)
         .where(Run.dataset_id == dataset_id, known.is_not(None))
         .order_by(Run.created_at.desc())
         .limit(1)
@@ -198,6 +219,12 @@ def column_rules_known(
     if except_run is not None:
         statement = statement.where(Run.id != except_run)
     return session.scalar(statement) or {}
+
+
+def _is_of_this_data() -> ColumnElement[bool]:
+    """Return the condition for a run that loaded data which its dataset has not dropped since."""
+    has_loaded = Run.status.in_([RunStatus.COMPLETED, RunStatus.PARTIAL])
+    return or_(Dataset.last_sync_at.is_not(None), not_(has_loaded))
 
 
 def waiting_before(session: Session, run: Run) -> int:

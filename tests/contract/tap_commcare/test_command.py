@@ -150,6 +150,18 @@ def test_the_test_is_honest(sandbox: Sandbox, tap):
     assert "users failed" in run.last_line
 
 
+def test_the_test_ends_with_the_first_streams_if_the_server_fails(sandbox: Sandbox, tap):
+    sandbox.forget_requests()
+    sandbox.set(fault="500")
+
+    run = tap("--test", max_retry_seconds=0.1, concurrency=2)
+
+    assert run.code == 1
+    assert 2 <= run.last_line.count("failed") <= 4
+    assert run.last_line.count("skipped") >= 10
+    assert sandbox.requests()["total"] < 20
+
+
 def test_the_connection_test_reports_a_refused_credential(tap):
     assert tap("--test", api_key="wrong").code == 77
 

@@ -24,8 +24,6 @@ from scout_control.errors import (
 )
 from scout_control.rules.permissions import Decision, Relation, Role, Scope, decide
 from scout_control.rules.refusal_limit import IN_FULL
-from scout_control.store import datasets as stored_datasets
-from scout_control.store import lookups
 from sqlalchemy import event, text
 
 PEOPLE = ("ann", "ben", "cara", "dan", "eve", "finn")

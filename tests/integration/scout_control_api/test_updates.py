@@ -193,6 +193,9 @@ def test_a_source_has_its_required_settings_from_the_beginning(scout, run):
     assert "Did you mean domain?" in run(*add, "domian=river", code=2)
     assert "--config NAME=VALUE" in run(*add, "page_size=5", code=2)
     assert "address after /a/" in run(*add, "domain=https://www.commcarehq.org/a/x", code=2)
+    assert "--allow-incomplete" in run(*add, "page_size=5", code=2)
+    assert run(*add, "page_size=5", "--allow-incomplete")["config"] == {"page_size": 5}
+    assert run("sources", "remove", "new", "--yes")["success"]
     assert run(*add, "domain=river")["config"] == {"domain": "river"}
 
 
@@ -532,6 +535,8 @@ def test_a_link_without_a_required_setting_is_refused_with_the_command(scout, ru
     assert "Nothing was stored." in said
 
     run(*shlex.split(command)[1:-1], "domain=river-health")
+    run("sources", "update", "hqb", "-c", "domain=other")
+    assert run("sources", "update", "hqb", "--unset", "domain")["config"] == {}  # its link has it
     update = ("links", "update", "hqb", *owner)
     command = "scout links update hqb --project river -c domain=VALUE"
     assert command in run(*update, "--unset", "domain", code=2)

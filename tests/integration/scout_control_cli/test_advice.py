@@ -145,6 +145,8 @@ def test_with_other_keys_the_advice_leads_back_to_a_run(person):
     said = person.types("init", code=2)
     command, said = person.follows(said)
     assert command == "init --reset-unreadable"
+    connect = f"scout credentials connect {source} --project river --kind settings"
+    assert f"Deleted the credential for {source} --project river. Store it again: {connect}" in said
     said = person.types("doctor", code=1)
     assert person.follows(said)[0] == (
         f"credentials connect {source} --project river --kind settings"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 
 import psycopg2
 import pytest
+from scout_control.api.views import Run
 from scout_control.errors import NotFoundError, SettingsError
-from scout_control.store import plain_reads
+from scout_control.rules.session_settings import QUEUE_SESSION
+from scout_control.store import plain_reads, runs
 from support.preloaded import run_scout
 from support.workers import environment_of
 
@@ -73,6 +76,27 @@ def test_status_shows_what_the_lists_show(shared_installation, two, asked):
         assert {key: value for key, value in each.items() if key != "projects"} == sources[name]
 
 
+def test_the_list_of_runs_shows_the_rows_of_the_store(shared_installation, two):
+    """It, too, reads them by statements of its own."""
+    scout = shared_installation.scout
+    with scout.installation.store.begin() as session:
+        expected = [Run.of(each) for each in runs.latest(session, 20)]
+    newest, oldest = expected
+    found = scout.datasets.show(newest.dataset)
+
+    assert scout.runs.list() == expected
+    assert scout.runs.list(limit=1) == [newest]
+    for name in (found.path, found.schema, found.alias, found.id, found.id.replace("-", "")):
+        assert scout.runs.list(dataset=name) == [newest], name
+    unrun = shared_installation.dataset("lake")
+    try:
+        assert scout.runs.list(dataset=unrun) == []
+        with pytest.raises(NotFoundError, match=oldest.dataset):
+            scout.runs.list(dataset=f"{oldest.dataset}x")
+    finally:
+        scout.links.remove(*unrun.split("/"), drop=True)
+
+
 def test_what_is_wrong_comes_first_and_alone_with_failed(shared_installation, two):
     fine, failed = two
     shown, only = status(shared_installation).stdout, status(shared_installation, "--failed").stdout
@@ -123,6 +147,29 @@ def test_what_was_never_loaded_is_not_fine_without_a_worker(installation):
     [found] = installation.scout.status().synced_data
     assert (found["health"], found["condition"]) == ("attention", "queued")
 
+    # That of a worker that was killed: only its sessions tell.
+    beat = "INSERT INTO scout_control.procrastinate_workers (last_heartbeat) VALUES (now())"
+    with psycopg2.connect(installation.settings.database_url) as heartbeat:
+        heartbeat.cursor().execute(beat)
+    assert installation.scout.status().synced_data[0]["health"] == "attention"
+    name = {"application_name": QUEUE_SESSION}
+    with closing(psycopg2.connect(installation.settings.database_url, **name)):
+        assert installation.scout.status().synced_data[0]["health"] == "running"
+
+
+def test_a_first_load_that_was_interrupted_is_not_called_never_loaded(installation):
+    path = installation.dataset()
+    run_id = installation.scout.runs.queue(path).run_id
+    loaded = "UPDATE scout_control.runs SET rows_loaded = '{\"things\": 7}'"
+    with psycopg2.connect(installation.settings.database_url) as store:
+        store.cursor().execute(loaded)
+    installation.scout.runs.cancel(run_id, reason="interrupted by Ctrl-C")
+    shown = status(installation).stdout
+
+    assert "1 dataset: 1 interrupted" in shown
+    assert f"its rows are kept; to continue: scout run {path}" in shown
+    assert " interrupted=1 " in status(installation, "--check").stdout
+
 
 def test_history_has_a_character_per_run(shared_installation, two):
     _, failed = two
@@ -134,12 +181,13 @@ def test_history_has_a_character_per_run(shared_installation, two):
     assert [run["status"] for run in document["synced_data"][0]["history"]] == ["failed"]
 
 
-def test_status_imports_no_more_than_it_needs(shared_installation):
-    """SQLAlchemy, Alembic and Procrastinate take longer to import than ``status`` takes."""
+def test_status_and_the_list_of_runs_import_no_more_than_they_need(shared_installation):
+    """SQLAlchemy, Alembic and Procrastinate take longer to import than both of them take."""
     script = (
         "import sys\n"
         "from scout_control.api.scout import Scout\n"
-        "with Scout() as scout: scout.status()\n"
+        "from scout_control.cli.runs import run_list\n"
+        "with Scout() as scout: scout.status(); run_list.latest(scout.installation)\n"
         "slow = {'sqlalchemy', 'alembic', 'procrastinate', 'rich', 'yaml'}\n"
         "print(sorted(slow & set(sys.modules)))"
     )

@@ -25,6 +25,14 @@ def test_without_an_oauth_client_another_kind_is_the_default(scout, sandbox):
     assert "scout sources update hq --client-id ID" in done.stderr
     assert [each.kind for each in scout.credentials.list()] == ["api_key"]
 
+    unasked = run_scout(words, environment, given="")
+    assert unasked.returncode == 2
+    assert "Give it with --username, and the secret with --from-env VARIABLE" in unasked.stderr
+    unasked = run_scout([*words, "--username", "ann"], environment, given="")
+    assert "Api key was not given, and no one could be asked. Give it with --from-env" in (
+        unasked.stderr
+    )
+
     scout.sources.update("hq", client_id="id")
     assert scout.credentials.default_kind("hq") == "oauth2"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import closing
 
@@ -9,11 +10,12 @@ import psycopg
 import psycopg2
 import pytest
 from psycopg2 import sql
-from scout_control.datasets import schema_contents
+from scout_control.datasets import schema_contents, unseen_paths
 from scout_control.datasets.provision import provision
 from scout_control.datasets.query_role import connect_as_query_role, time_limit
 from scout_control.datasets.schema_contents import SchemaContents
 from scout_control.rules.naming import DatasetIdentity, OwnerKind, query_role
+from target_scout_postgres.singer import column_rules
 
 LOADS = """
     CREATE TABLE _scout_loads (run_id text, stream text, rows bigint, bytes bigint,
@@ -138,6 +140,75 @@ def test_what_is_read_over_a_terminated_session_is_unknown(contents, write, post
         write("ROLLBACK")
 
     assert found is None
+
+
+RECORDS = [
+    {"id": 1, "name": "a", "properties": {"phone": None, "age": "5", "a.b": 1, "#type": "x"}},
+    {"id": 2, "name": None, "properties": {"address": {"street": "x"}, "meta": [{"who": 1}, 2]}},
+    {"id": 3, "name": "c", "properties": {'o"dd \\n%': {"": {"(x": 1}}}},
+]
+# A rule, and whether the loader applies it to one of the records.
+SEARCHES = [
+    ("name", True),
+    ("n?me.**", True),
+    ("*hone", False),
+    ("**.phone", True),
+    ("**.phnoe", False),
+    ("properties", True),
+    ("properties.phone", True),
+    ("properties.phnoe", False),
+    ("properties.*phon?", True),
+    ("properties.*phnoe*", False),
+    ("properties.*", True),
+    ("properties.street", False),
+    ("properties.**.street", True),
+    ("properties.**.*tree?", True),
+    ("properties.*.street", True),
+    ("properties.address.*.street", False),
+    ("properties.address.**", True),
+    ("properties.meta.who", True),
+    ("properties.meta.w*", True),
+    ("properties.m*.w?o", True),
+    ("properties.meta.x*", False),
+    ("properties.a.b", True),
+    ("properties.a.c", False),
+    ("properties.#type", True),
+    ('properties.*"dd \\n%.*.(x', True),
+    ("properties.**.(?", True),
+    ("**.(y", False),
+]
+
+
+def test_loaded_rows_have_what_the_loader_would_apply_a_rule_to(contents, write):
+    write(LOADS)
+    write(f"{TELL} ('r', 'a', 3, now()), ('r', 'none', 0, now()), ('r', 'empty', 1, now())")
+    columns = "(id bigint, name text, properties jsonb)"
+    write(f"CREATE TABLE a {columns}; CREATE TABLE none {columns}; CREATE TABLE empty {columns}")
+    write("INSERT INTO empty VALUES (1)")
+    for record in RECORDS:
+        write("INSERT INTO a VALUES (%s, %s, %s)", [*map(json.dumps, record.values())])
+    rules = [column_rules.Rule(path, is_hash=False) for path, _ in SEARCHES]
+    for rule in rules:
+        for record in RECORDS:
+            column_rules.protect(record, column_rules.root([rule]), str)
+
+    assert {path: contents.has("a", path) for path, _ in SEARCHES} == dict(SEARCHES)
+    assert {rule.path: rule.is_used for rule in rules} == dict(SEARCHES)
+    assert contents.keys("a", "properties", '$."address"', 9) == {"street"}
+    # Of what is in no row, or nothing but null, nothing is known.
+    assert [contents.has(each, "properties.x") for each in ("none", "empty", "missing")] == [
+        None
+    ] * 3
+    named = {f"{stream}.x*": (stream, "x*") for stream in ("a", "n*", "e*", "*", "missing")}
+    assert unseen_paths.loaded(contents, named) == {"a.x*": False, "e*.x*": False}
+
+
+def test_a_search_ends_in_time_and_the_rest_is_read(contents, write):
+    write(LOADS)
+    write(f"{TELL} ('r', 'a', 1, now()); CREATE TABLE a AS SELECT '{{}}'::jsonb AS b")
+    contents._search_seconds = 0
+
+    assert (contents.has("a", "b.c"), contents.counts()) == (None, {"a": 1})
 
 
 def test_a_session_of_the_reader_cannot_write(contents, write, provisioned):

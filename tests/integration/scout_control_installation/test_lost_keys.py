@@ -126,7 +126,10 @@ def test_reset_deletes_what_cannot_be_read_and_everything_can_be_stored_again(
     stored, superuser_url
 ):
     with with_keys(stored, generate()) as scout:
-        scout.init(reset_unreadable=True)
+        deleted = []
+        scout.init(reset_unreadable=True, on_reset=deleted.append)
+        assert {each.what for each in deleted} == SECRETS
+        assert {each.command for each in deleted} == COMMANDS
         said = findings(scout)
         assert {each.remedy.partition("again: ")[2] for each in said} == COMMANDS
         assert all("was deleted" in each.finding for each in said)

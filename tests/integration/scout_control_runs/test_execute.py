@@ -115,11 +115,14 @@ def test_without_a_credential_nothing_is_started(installation):
 def test_a_rate_limited_run_pauses_and_resumes_from_its_bookmarks(installation):
     resume_at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
     dataset = installation.dataset()
-    installation.act(exit=75, words=f"event=paused resume_at={resume_at.isoformat()}")
+    words = f"event=paused resume_at={resume_at.isoformat()}"
+    installation.act(exit=75, words=words, more={"data": {"phone": "1"}})
     paused = installation.scout.run(dataset)
+    rules = {"things": ["data.phone", "data.ph?oe", "data.age"]}
+    installation.scout.links.update("river", dataset.split("/")[1], exclude=rules)
     with pytest.raises(RunPausedError, match="paused until"):
         installation.scout.run(dataset)
-    installation.act(rows=5)
+    installation.act(first=3, rows=5, more={"data": {"age": 7}})
     with installation.scout.installation.store.begin() as session:  # as if time had passed
         session.execute(
             update(Run).where(Run.status == "paused").values(resume_at=datetime.now(UTC))
@@ -130,6 +133,24 @@ def test_a_rate_limited_run_pauses_and_resumes_from_its_bookmarks(installation):
     assert (done.run_id, done.status, done.attempt) == (paused.run_id, "completed", 2)
     assert installation.told()[1]["state"]["bookmarks"] == {"things": {"at": 3}}
     assert installation.scout.datasets.show(dataset).row_counts == {"things": 5}
+    # The rows of the first attempt have a phone, which no record of the second one had.
+    [warning] = done.result["warnings"]
+    assert "rules matched nothing: things.data.ph?oe. What" in warning
+    known = {"things.data.age": True, "things.data.phone": True, "things.data.ph?oe": False}
+    assert done.result["column_rules"] == known
+    assert installation.rows(dataset, "SELECT count(data->'age') FROM things") == [(0,)]
+
+    project, source = dataset.split("/")
+    unseen = "No row that is loaded has things.data.ph?oe."
+    assert installation.scout.links.unseen_paths(project, source) == [unseen]
+    link = {"mode": "project", "hash": {"things": ["data.phone", "data.phnoe"]}}
+    applied = installation.scout.apply({"projects": {project: {"sources": {source: link}}}})
+    assert [each.message for each in applied.outcomes] == [
+        "Warning: No row that is loaded has things.data.phnoe. Did you mean phone? "
+        f"Rows of {dataset} that are loaded already keep their values and lack the values that "
+        "were excluded. To load everything again: "
+        f"scout datasets drop {dataset} && scout run {dataset}"
+    ]
 
 
 def test_a_refused_credential_stops_the_schedule_until_it_is_reconnected(installation):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from scout_control.errors import RunFailedError
+from scout_control.errors import RunFailedError, RunPausedError
 from scout_control.runs import finish
 from scout_control.runs.run_result import RunResult
 from scout_control.store import lookups, runs
@@ -13,6 +13,7 @@ from scout_control.store import lookups, runs
 RULE, OTHER = "things.data.phnoe", "things.data.other"
 UNSEEN, SEEN = {RULE: False}, {RULE: True}
 FAILED = RunFailedError("It broke.", "Run again.")
+PAUSED = RunPausedError("Rate-limited.", "Wait.")
 
 
 class RuledDataset:
@@ -35,9 +36,9 @@ class RuledDataset:
             found = lookups.run(session, queued.run_id)
             return runs.claim(session, found.id, "w", datetime.now(UTC))
 
-    def run(self, column_rules, *, error=None, full_refresh=False):
+    def run(self, column_rules, *, full_refresh=False, **known):
         run = self.claim(full_refresh=full_refresh)
-        result = RunResult(column_rules=column_rules, error=error)
+        result = RunResult(column_rules=column_rules, **known)
         assert finish.finish(self.scout.installation, run, "w", result)
         return self.scout.runs.show(str(run.id))
 
@@ -76,6 +77,52 @@ def test_only_a_match_or_another_rule_ends_the_warning(ruled):
     assert ruled.is_told
     ruled.exclude(OTHER)
     assert ruled.reason is None
+
+
+def test_a_rule_that_changes_after_the_load_is_named_only_if_the_rows_lack_it_too(ruled):
+    ruled.run(SEEN)
+    ruled.exclude(RULE, OTHER)
+    ruled.run({RULE: True, OTHER: False}, loaded_rules={OTHER: True})  # no record of these had it
+    assert ruled.reason is None
+    ruled.run({OTHER: False}, full_refresh=True)
+    assert OTHER in ruled.reason
+
+    ruled.exclude(RULE)
+    ruled.run(SEEN)
+    ruled.exclude("things.data.*oe")  # of what it was to match, the rows have nothing
+    ruled.run({"things.data.*oe": False}, loaded_rules={"things.data.*oe": False})
+    assert ruled.reason is None
+    ruled.run({})
+    ruled.exclude("things.data.typo")
+    ruled.run({"things.data.typo": False}, loaded_rules={"things.data.typo": False})
+    ruled.run({})
+    assert "nothing: things.data.typo. " in ruled.reason
+
+
+def test_a_first_load_names_only_what_it_has_read(ruled):
+    ruled.run(UNSEEN, error=FAILED)
+    assert "rules" not in ruled.reason
+    ruled.run(UNSEEN, error=FAILED, is_partial=True, streams={"things": "failed"})
+    assert "rules" not in ruled.reason
+    scout = ruled.scout
+    paused = ruled.claim()
+    assert finish.finish(
+        scout.installation, paused, "w", RunResult(column_rules=SEEN, error=PAUSED)
+    )
+    shown = scout.runs.show(str(paused.id)).as_dict()
+    assert ("warnings" in shown, shown["column_rules_so_far"]) == (False, SEEN)
+    scout.runs.cancel(str(paused.id))
+    ruled.run(UNSEEN, loaded_rules=UNSEEN)  # what the cancelled run left out is in no row
+    assert ruled.reason is None
+
+
+def test_what_was_matched_before_a_drop_counts_no_longer(ruled):
+    ruled.run(SEEN)
+    ruled.scout.datasets.drop(ruled.path)
+    ruled.exclude("things.data.*")
+    ruled.run({"things.data.*": False})
+
+    assert "things.data.*" in ruled.reason
 
 
 def test_attempts_at_a_run_count_together(ruled):

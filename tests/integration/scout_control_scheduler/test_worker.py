@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from contextlib import ExitStack
 from functools import partial
 
 import psycopg2
 import pytest
+from scout_control.runs.execute import DATASET_IN_USE
+from scout_control.store.locks import dataset_lock, try_locks
 from support import workers
 from support.workers import LONGEST_SECONDS, wait_until
 
@@ -41,9 +44,19 @@ def test_a_terminated_worker_requeues_its_run_and_the_next_one_resumes_it(instal
 
 
 def test_a_worker_until_idle_starts_what_is_due_and_finishes_its_runs_first(installation, worker):
-    installation.dataset()  # due, and not queued
+    path = installation.dataset()  # due, and not queued
     installation.act(seconds=4)
-    with worker("--until-idle", "--grace-seconds", "0.5") as last:
+    found = installation.scout.datasets.show(path)
+
+    def waits_for():
+        runs = installation.scout.runs.list()
+        return [each.activity.get("wait", {}).get("reason") for each in runs]
+
+    with ExitStack() as held, worker("--until-idle", "--grace-seconds", "0.5") as last:
+        store = installation.scout.installation.store
+        held.enter_context(try_locks(store, dataset_lock(found.id)))
+        wait_until(lambda: waits_for() == [DATASET_IN_USE])  # as after the death of another worker
+        held.close()
         code = last.wait(LONGEST_SECONDS)
 
     [run] = installation.scout.runs.list()

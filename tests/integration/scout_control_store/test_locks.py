@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 
 import pytest
@@ -26,6 +27,17 @@ def store(server):
     migrate.migrate(made)
     yield made
     made.close()
+
+
+def test_a_lock_is_waited_for_while_its_session_ends(store):
+    first = Locks(store)
+    assert first.acquire("one")
+    with closing(Locks(store)) as second:
+        assert not second.acquire("one", 0.2)
+        ending = threading.Timer(0.3, first.close)
+        ending.start()
+        assert second.acquire("one", 30.0)
+        ending.join()
 
 
 def test_locks_lapse_with_a_restart_of_the_server_and_can_be_reacquired(store, server):

@@ -207,6 +207,46 @@ def test_a_required_setting_is_in_a_link_or_its_source():
     assert build("projects: {lake: {sources: {old: {config: {domain: d}}}}}")
 
 
+WITH, WITHOUT = {"config": {"domain": "d"}}, {"config": {}}
+SOURCE, LINK = Key(Kind.SOURCE, "hq"), Key(Kind.LINK, "river/hq")
+PROJECT = Key(Kind.PROJECT, "river")
+BARE = "sources: {hq: {type: commcare}}\n"
+
+
+def having(source, link=None, *, is_active=True):
+    """Return what there is: a source, and perhaps a link to it."""
+    fields = {**EXISTING.fields, **source}
+    items = {**ACTUAL, SOURCE: Item(fields=fields), PROJECT: ACTUAL[Key(Kind.PROJECT, "lake")]}
+    if link is not None:
+        items[LINK] = Item(fields=link, is_active=is_active)
+    return Actual(items=items)
+
+
+@pytest.mark.parametrize(
+    ("actual", "files", "mistake"),
+    [
+        (having(WITH, WITHOUT), BARE, "sources.hq lacks the setting domain"),
+        (having(WITH, WITH), BARE, None),  # moved to its link
+        (having(WITH, WITH, is_active=False), BARE, "sources.hq lacks"),
+        (having(WITH), BARE, "sources.hq lacks"),
+        (having(WITHOUT, WITHOUT), BARE, None),  # as usable as before
+        (having(WITH, WITHOUT), BARE + "projects: {river: {sources: {hq: {}}}}", "river.sources"),
+        (
+            having(WITH, WITHOUT),
+            BARE + "projects: {river: {sources: {hq: {config: {domain: x}}}}}",
+            None,
+        ),
+        (having(WITHOUT, WITHOUT), "projects: {river: {sources: {hq: {interval: 2h}}}}", None),
+        (having(WITHOUT, WITH), "projects: {river: {sources: {hq: {}}}}", "river.sources.hq lacks"),
+    ],
+)
+def test_what_a_source_loses_its_links_must_supply(actual, files, mistake):
+    if mistake is None:
+        assert build(files, actual)
+    else:
+        assert mistake in mistakes(files, actual=actual)[0]
+
+
 def test_columns_that_must_not_arrive_are_checked():
     rules = "{exclude: {cases: [b, a, a]}, hash: {forms: []}}"
     fields = build(LINKED + rules)["link river/hq"].fields

@@ -224,5 +224,8 @@ def test_the_error_of_a_shared_account_names_the_project_that_it_was_tested_for(
     assert isinstance(told, CredentialRefusedError)
     assert told.remedy.startswith("Correct the secret that the file refers to")
     away = account_tests.explained(ServerError("hq is away.", "Wait."), first, [first])
-    assert (away.cause, away.remedy) == ("hq is away.", account_tests.RETRY)
+    assert str(away) == (
+        "hq is away. Check the address and the network, then apply again; to store it untested: "
+        "--no-test."
+    )
     assert all("--no-test" in each.remedy for each in (told, away))

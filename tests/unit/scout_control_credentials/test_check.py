@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from scout_control.credentials.check import TIMEOUT_SECONDS, shorter_waits
+from scout_control.credentials.check import LONGEST_WAITS, TIMEOUT_SECONDS, shorter_waits
 
-NAMES = ("domain", "max_retry_seconds", "max_rate_limit_wait")
+NAMES = ("domain", *LONGEST_WAITS)
 
 
 @pytest.mark.parametrize("given", [{}, {"max_retry_seconds": 900}, {"max_retry_seconds": "$TIME"}])
 def test_a_tap_gives_up_with_its_reason_before_the_test_is_ended(given):
     waits = shorter_waits(given, NAMES)
 
-    assert set(waits) == {"max_retry_seconds", "max_rate_limit_wait"}
+    assert set(waits) == {*NAMES} - {"domain"}
     assert sum(waits.values()) <= TIMEOUT_SECONDS
 
 
 def test_waits_that_are_set_lower_are_kept():
-    assert shorter_waits({"max_retry_seconds": 5}, NAMES) == {"max_rate_limit_wait": 60}
+    given = {"max_retry_seconds": 5, "read_timeout": 1}
+
+    assert shorter_waits(given, NAMES) == {"max_rate_limit_wait": 30, "connect_timeout": 10}
 
 
 def test_a_tap_without_such_settings_gets_none():

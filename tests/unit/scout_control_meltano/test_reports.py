@@ -129,6 +129,13 @@ def test_no_event_of_any_shape_breaks_a_run(event):
     report_of(event, {})
 
 
+def test_what_our_taps_say_of_a_limit_is_no_wait():
+    said = {"level": "error", "event": "The server asks to wait 64 s before more requests."}
+
+    assert report_of(said, {}, "tap-commcare") is None
+    assert report_of(said, {}, "tap-other") == Wait("a request is retried", 64.0)
+
+
 NOTICE = {"event": "cases: 2 records\nrejected", "notice": True}
 
 

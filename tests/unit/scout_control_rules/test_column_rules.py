@@ -7,6 +7,7 @@ import json
 import pytest
 from scout_control.rules import column_rules
 from scout_control.rules.addresses import Addresses
+from scout_control.rules.column_rules import Evidence
 
 PROPERTIES = {"case_id": {}, "case_name": {}, "properties": {}, "a.b": {}}
 CATALOG = {"cases": {"key": ["case_id"], "schema": {"properties": PROPERTIES}}, "forms": {}}
@@ -95,26 +96,119 @@ RULED = (
 )
 
 
+ALL = ["cases", "forms"]
+
+
+def known(before=None, found=None, loaded=None, *, is_read=False, settings=RULED, streams=ALL):
+    evidence = Evidence(
+        before=before or {},
+        found=found or {},
+        loaded=loaded or {},
+        streams=streams,
+        is_read=lambda _: is_read,
+    )
+    return column_rules.known(settings, evidence)
+
+
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("before", "found", "expected"),
     [
-        ([{}, {}], {}),
-        ([{"cases.y": False}, {}], {"cases.y": False}),
+        ({}, {}, {}),
+        ({"cases.y": False}, {}, {"cases.y": False}),
         # A read in which nothing of it came neither sets a warning nor clears one.
-        ([{"cases.y": False}, {"f*.x": True}], {"cases.y": False, "f*.x": True}),
-        ([{"cases.y": True}, {"cases.y": False}], {"cases.y": True}),
-        ([{"cases.y": False}, {"cases.y": True}], {"cases.y": True}),
-        ([{"cases.gone": False}, {"forms.gone": True}], {}),
+        ({"cases.y": False}, {"f*.x": True}, {"cases.y": False, "f*.x": True}),
+        ({"cases.y": True}, {"cases.y": False}, {"cases.y": True}),
+        ({"cases.y": False}, {"cases.y": True}, {"cases.y": True}),
+        ({"cases.gone": False}, {"cases.other": False}, {}),
+        # What an earlier rule excluded is in no row, so it is remembered.
+        ({"cases.gone": True}, {"cases.y": True}, {"cases.gone": True, "cases.y": True}),
     ],
 )
-def test_a_rule_that_matched_once_is_no_mistake(found, expected):
-    assert column_rules.known(RULED, ["cases", "forms"], *found) == expected
+def test_a_rule_that_matched_once_is_no_mistake(before, found, expected):
+    assert known(before, found) == expected
+    assert known(before, found, is_read=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "loaded", "is_read", "expected"),
+    [
+        ({}, True, False, True),  # a sparse property, of which this increment had no record
+        ({}, False, False, False),  # no row ever had it
+        ({}, None, False, None),  # nothing is loaded, or it could not be read
+        ({}, None, True, False),  # the run itself has read everything
+        ({"cases.y": False}, None, False, False),  # a typing error stays named
+        ({"cases.y": False}, True, False, True),  # what an earlier release named wrongly
+    ],
+)
+def test_an_increment_names_a_rule_only_if_loaded_rows_lack_what_it_names(
+    before, loaded, is_read, expected
+):
+    rows = {} if loaded is None else {"cases.y": loaded}
+
+    assert known(before, {"cases.y": False}, rows, is_read=is_read).get("cases.y") is expected
+
+
+@pytest.mark.parametrize(
+    ("earlier", "rule", "expected"),
+    [
+        ("properties.phone", "properties.phnoe", False),
+        ("properties.phone", "properties.*phone*", None),
+        ("properties.phone", "properties.**.phone", None),
+        ("properties.phone", "properties", None),
+        ("properties.*phone*", "properties.phone", None),
+        ("properties.*phone*", "properties.*phnoe*", False),
+        ("properties", "properties.phone", None),
+        ("properties.address", "properties.address.street", None),
+        ("properties.address.street", "properties.address.town", False),
+    ],
+)
+def test_rows_may_lack_what_a_rule_names_for_the_sake_of_another_rule(earlier, rule, expected):
+    settings = [{"exclude_columns": {"cases": [rule]}}]
+    name, matched = f"cases.{rule}", {f"cases.{earlier}": True}
+    found = known(matched, {name: False}, {name: False}, settings=settings)
+
+    assert found.get(name) is expected
+    both = [{"exclude_columns": {"cases": [rule, earlier]}}]
+    assert known({}, matched | {name: False}, is_read=True, settings=both).get(name) is expected
+
+
+def test_only_rules_that_nothing_has_matched_are_looked_up_in_the_rows():
+    found = {"cases.y": False, "f*.x": True, "cases.gone": False}
+
+    assert column_rules.doubted(RULED, found) == {"cases.y": ("cases", "y")}
+    assert column_rules.doubted(RULED, found, {"cases.y": True}) == {}
 
 
 def test_rules_for_a_stream_that_the_source_lacks_match_nothing():
-    assert column_rules.known(RULED, ["cases", "users"], {}) == {"f*.x": False}
-    assert column_rules.known(RULED, [], {}) == {}
-    assert column_rules.known([{"exclude_columns": {"a[b]*": ["c"]}}], ["a[b]c"], {}) == {}
+    assert known(streams=["cases", "users"]) == {"f*.x": False}
+    assert known(streams=[]) == {}
+    odd = [{"exclude_columns": {"a[b]*": ["c"]}}]
+    assert known(streams=["a[b]c"], settings=odd) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {}, None),
+        ({}, {"exclude_columns": {"a": ["x"]}}, "keep their values"),
+        ({}, {"hash_columns": {"a": ["x"]}}, "keep their values"),
+        ({"exclude_columns": {"a": ["x"]}}, {}, "lack the values that were excluded"),
+        ({"hash_columns": {"a": ["x"]}}, {}, "keep the hashes"),
+        (
+            {"exclude_columns": {"a": ["x"]}},
+            {"hash_columns": {"a": ["x"]}},
+            "lack the values that were excluded",
+        ),
+        (
+            {"exclude_columns": {"a": ["x"]}},
+            {"exclude_columns": {"a": ["y"]}},
+            "keep their values and lack the values that were excluded",
+        ),
+        ({"hash_columns": {"a": ["x"]}}, {"exclude_columns": {"a": ["x"]}}, "keep the hashes"),
+    ],
+)
+def test_what_a_change_of_rules_leaves_in_loaded_rows_is_told(before, after, expected):
+    assert column_rules.effect_on_rows(before, after) == expected
 
 
 def test_rules_that_matched_nothing_are_named_within_bounds():
@@ -127,16 +221,8 @@ def test_rules_that_matched_nothing_are_named_within_bounds():
 
 
 def test_names_that_no_loaded_row_has_may_be_mistyped():
-    given = (
-        {"exclude_columns": {"cases": ["properties.phnoe", "name", "properties.*x", "p.q.r"]}},
-    )
-    paths = column_rules.inner_paths(
-        {"cases.p.q.r": True}, *given, {"hash_columns": {"f*": ["a.b"], "cases": ["p.q.s"]}}
-    )
-    assert paths == [("cases", "p", "q"), ("cases", "properties", "phnoe")]
+    text = column_rules.unseen_text("cases.properties.phnoe", "phnoe", {"phone", "age"})
 
-    seen = {("cases", "properties"): {"phone", "age"}, ("cases", "p"): set()}
-    [text] = column_rules.unseen(paths, seen)
-    assert text.startswith("No row that is loaded has cases.properties.phnoe. Did you mean phone?")
-    assert column_rules.unseen(paths, {("cases", "properties"): {"phnoe"}}) == []
-    assert column_rules.unseen(paths, {}) == []
+    assert text == "No row that is loaded has cases.properties.phnoe. Did you mean phone?"
+    assert column_rules.unseen_text("a.b.*x") == "No row that is loaded has a.b.*x."
+    assert column_rules.unseen_text("a.b.c", "c", set()) == "No row that is loaded has a.b.c."

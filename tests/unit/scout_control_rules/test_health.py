@@ -25,6 +25,7 @@ LATE, SOON = NOW - OVERDUE_AFTER - timedelta(seconds=1), NOW + timedelta(hours=1
 
 def facts(**given) -> Facts:
     usual = {"status": "ready", "is_paused": False, "sync_error": None, "next_sync_at": SOON}
+    usual["command"] = "scout run a/b"
     return Facts(**(usual | given))
 
 
@@ -51,17 +52,23 @@ UNLINKED = {"is_linked": False}
         ({"unmatched_rules": "x", "transform_error": "a"}, Health.ATTENTION, "dbt failed: a"),
         ({"unmatched_rules": "x", "status": "expired"}, Health.FINE, None),
         (RUNNING | {"unmatched_rules": "rules: a"}, Health.ATTENTION, "rules: a"),
-        ({"next_sync_at": LATE}, Health.ATTENTION, "is a worker running?"),
+        ({"next_sync_at": LATE}, Health.ATTENTION, "To load it now: scout run a/b"),
+        ({"next_sync_at": LATE, "has_worker": False}, Health.ATTENTION, f"Z. {NO_WORKER}"),
         ({"next_sync_at": LATE, "is_paused": True}, Health.FINE, None),
         ({"next_sync_at": NOW - timedelta(minutes=5)}, Health.FINE, None),
         ({"next_sync_at": None}, Health.FINE, None),
         (RUNNING, Health.RUNNING, None),
         (RUNNING | {"next_sync_at": LATE}, Health.RUNNING, None),
-        (RUNNING | {"is_interrupted": True}, Health.ATTENTION, "Interrupted: its worker has ended"),
+        (RUNNING | {"is_interrupted": True}, Health.ATTENTION, "within minutes; or now: scout run"),
+        (
+            RUNNING | {"is_interrupted": True, "has_worker": False},
+            Health.ATTENTION,
+            "To resume it: scout run a/b; or start a worker: scout worker",
+        ),
         ({"run_status": "queued", "run_since": NOW}, Health.RUNNING, None),
         ({"run_status": "queued", "run_since": LATE}, Health.ATTENTION, "waiting since"),
         ({"run_status": "paused", "run_since": SOON}, Health.RUNNING, None),
-        ({"run_status": "paused", "run_since": LATE}, Health.ATTENTION, "is a worker running?"),
+        ({"run_status": "paused", "run_since": LATE}, Health.ATTENTION, "waiting since"),
     ],
 )
 def test_the_health_of_a_dataset(given, health, reason):
@@ -86,6 +93,9 @@ QUEUED = {"run_status": "queued", "run_since": NOW}
         (NEVER | DUE | ALONE, Condition.NEVER_LOADED, NO_WORKER),
         (NEVER | ALONE | {"next_sync_at": None}, Condition.NEVER_LOADED, None),
         (NEVER | DUE | ALONE | {"is_paused": True}, Condition.NEVER_LOADED, None),
+        (NEVER | {"is_partly_loaded": True}, Condition.INTERRUPTED, None),
+        (NEVER | DUE | ALONE | {"is_partly_loaded": True}, Condition.INTERRUPTED, NO_WORKER),
+        ({"is_partly_loaded": True}, Condition.FINE, None),  # it has the data of earlier runs
         (NEVER | DUE | QUEUED, Condition.QUEUED, None),
         (NEVER | DUE | QUEUED | ALONE, Condition.QUEUED, NO_WORKER),
         (NEVER | QUEUED | ALONE | {"is_paused": True}, Condition.QUEUED, NO_WORKER),

@@ -19,7 +19,7 @@ from scout_control.meltano.log import RunLog
 from scout_control.meltano.process import ProcessResult
 from scout_control.rules import column_rules
 from scout_control.rules.expiry import MAX_PAUSE
-from scout_control.runs import finish, run_result
+from scout_control.runs import finish, rule_outcomes, run_result
 from scout_control.runs.run_result import RunResult
 from scout_control.store.models import Dataset, ProjectSource, Run
 
@@ -199,6 +199,41 @@ def test_the_row_of_a_failed_run_has_the_rows_of_all_attempts_and_the_error():
             "exit_code": 77,
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("run", "result", "expected"),
+    [
+        ({}, {}, True),
+        ({}, {"error": FAILED}, False),
+        ({}, {"error": FAILED, "is_partial": True}, True),
+        ({}, {"error": FAILED, "is_partial": True, "streams": {"cases": "failed"}}, False),
+        ({}, {"error": FAILED, "is_partial": True, "streams": {"forms": "failed"}}, True),
+        ({}, {"error": PAUSED}, False),
+        ({"deaths": 1}, {}, False),
+        ({"last_sync_at": NOW}, {}, False),
+        ({"last_sync_at": NOW, "is_full_refresh": True}, {}, True),
+        ({"is_full_refresh": True}, {"error": FAILED}, False),
+    ],
+)
+def test_a_first_load_or_full_refresh_has_read_all_of_a_stream_that_it_completed(
+    run, result, expected
+):
+    last_sync_at = run.pop("last_sync_at", None)
+    ended = a_run(**run)
+    ended.dataset.last_sync_at = last_sync_at
+
+    assert rule_outcomes.is_read(ended, RunResult(**result), "c*") is expected
+
+
+def test_a_paused_run_keeps_what_it_found_about_rules_and_names_none():
+    run = a_run(result={column_rules.SO_FAR: {"cases.b": True}})
+    paused = finish.run_columns(run, RunResult(error=PAUSED, column_rules=UNMATCHED))["result"]
+    ended = finish.run_columns(run, RunResult(column_rules=UNMATCHED))["result"]
+
+    assert paused[column_rules.SO_FAR] == {"cases.a": False, "cases.b": True}
+    assert {column_rules.RESULT, "warnings"}.isdisjoint(paused)
+    assert (ended[column_rules.RESULT], ended["warnings"]) == (UNMATCHED, [RULES_UNKNOWN])
 
 
 def test_the_row_of_a_complete_run_has_a_transform_error_and_a_warning_but_no_error():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from scout_control.credentials import check
+from scout_control.credentials import check, failed_tests
 from scout_control.credentials.records import Owner
 from scout_control.errors import ControlError, CredentialRefusedError, ServerError
 from scout_control.rules.wording import counted
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 UNTESTED = "to store it untested: --no-test."
 CORRECT = f"Correct the secret that the file refers to, then apply again; {UNTESTED}"
-RETRY = f"Correct the cause, then apply again; {UNTESTED}"
+APPLY_AGAIN = "apply again"
 
 
 def accounts(changes: Iterable[Change]) -> list[list[Change]]:
@@ -71,8 +71,10 @@ def explained(error: ControlError, change: Change, account: Sequence[Change]) ->
     elif others:
         projects = ", ".join(each.key.project for each in others)
         cause = f"{cause} {counted(len(others), 'other project')} with this account: {projects}."
-    is_refused = isinstance(error, CredentialRefusedError)
-    return type(error)(cause, CORRECT if is_refused else RETRY)
+    if isinstance(error, CredentialRefusedError):
+        return type(error)(cause, CORRECT)
+    remedy = failed_tests.remedy(error, APPLY_AGAIN)
+    return type(error)(cause, f"{remedy.removesuffix('.')}; {UNTESTED}")
 
 
 def _error(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.api.credentials import check_fields
 from scout_control.api.desired_state import database_names, settings
+from scout_control.api.desired_state.completeness import lacking_link, lacking_source
 from scout_control.api.desired_state.items import Item, Key, Kind
 from scout_control.api.desired_state.problems import did_you_mean
 from scout_control.api.desired_state.references import Secrets, UnreadableError
@@ -61,20 +62,23 @@ class Builder:
                 self._require(each, Kind.SOURCE, source, "source")
         for key, each in self.files.credentials_of_projects().items():
             self._add_credential(key, each)
-        self._check_unused_sources()
+        self._check_sources()
         self._check_names()
         self.files.check()
         return self.items
 
-    def _check_unused_sources(self) -> None:
-        """Note what a new source lacks that no project uses; links may complete the others."""
-        used = {key.source for key in self.items if key.kind == Kind.LINK}
+    def _check_sources(self) -> None:
+        """Note what a source lacks that no link supplies."""
         for name, each in self.files.sources.items():
-            key, source_type = Key(Kind.SOURCE, name), self._type(name)
-            if name in used or key in self.actual.items or each.document.problems:
+            source_type = self._type(name)
+            if source_type is None or each.document.problems:
                 continue
-            if source_type and (missing := settings.missing(source_type, self.items[key].fields)):
+            known = self.items, self.actual.items
+            if missing := lacking_source(name, source_type, *known, self._is_removed):
                 each.add_problem(f"lacks the setting {missing}. Write it in config.")
+
+    def _is_removed(self, key: Key) -> bool:
+        return self.is_pruning and self.files.is_prunable(key)
 
     def _check_names(self) -> None:
         """Note names of new objects that commands could not take."""
@@ -200,7 +204,7 @@ class Builder:
             **settings.of_file(link),
         }
         self.items[key] = Item(fields=fields)
-        self._check_complete(each, key, source_type, fields)
+        self._check_complete(each, key, source_type)
         dataset = Key(Kind.DATASET, key.name)
         database_names.check_readers(each, self.actual.items.get(dataset))
         if link.mode == "project":
@@ -209,14 +213,11 @@ class Builder:
             managed = {name: value for name, value in optional.items() if value is not None}
             self.items[dataset] = Item(fields={**of_dataset, **managed})
 
-    def _check_complete(
-        self, each: Described, key: Key, source_type: SourceType, fields: Mapping[str, Any]
-    ) -> None:
+    def _check_complete(self, each: Described, key: Key, source_type: SourceType) -> None:
         """Note a required setting that neither a link nor its source has."""
-        source = self._source_item(key.source)
-        if source is None or key in self.actual.items or each.document.problems:
-            return  # what exists stays usable, and a setting may be missing because it is wrong
-        if name := settings.missing(source_type, source.fields, fields):
+        if each.document.problems:
+            return  # a setting may be missing because it is wrong
+        if name := lacking_link(key, source_type, self.items, self.actual.items):
             each.add_problem(
                 f"lacks the setting {name}. Write it in config here, or in that of the source."
             )
@@ -299,8 +300,7 @@ class Builder:
         stay = {
             key.name
             for key, item in self.actual.items.items()
-            if key.kind == kind
-            and (item.is_kept or not (self.is_pruning and self.files.is_prunable(key)))
+            if key.kind == kind and (item.is_kept or not self._is_removed(key))
         }
         known = {*self._described()[kind], *stay}
         if name in known:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from scout_control.api import rule_changes
 from scout_control.api.connections import Connections
 from scout_control.api.credentials import Credentials
 from scout_control.api.datasets import Datasets
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 COLUMNS = ("base_url", "client_id")
 """Fields of a source that are not settings of its tap."""
+RULED = {Kind.SOURCE, Kind.LINK}
 BELONGING = {Kind.LINK, Kind.DATASET, Kind.CREDENTIAL}
 
 
@@ -172,8 +174,18 @@ class _Steps:
                 Kind.DATASET: self._put_dataset,
                 Kind.CREDENTIAL: self._put_credential,
             }
+            is_ruled = change.action == Action.CHANGE and change.key.kind in RULED
+            before = self._rules(change.key) if is_ruled else {}
             steps[change.key.kind](change, change.desired)
+            if is_ruled:
+                after = self._rules(change.key)
+                return rule_changes.summary(rule_changes.notes(self.installation, before, after))
         return ""
+
+    def _rules(self, key: Key) -> rule_changes.Rules:
+        if key.kind == Kind.SOURCE:
+            return rule_changes.read(self.installation, key.name)
+        return rule_changes.read(self.installation, key.source, key.project)
 
     def _put_connection(self, change: Change, item: Item) -> None:
         name, description = change.key.name, item.fields["description"]
@@ -187,15 +199,16 @@ class _Steps:
 
     def _put_source(self, change: Change, item: Item) -> None:
         fields = item.fields
-        values = {
+        values: dict[str, Any] = {
             "base_url": fields["base_url"],
             "config": settings.to_stored(fields),
             "client_id": fields["client_id"],
             "client_secret": (item.secrets or {}).get("client_secret"),
         }
+        # Its links supply what it lacks, which was checked.
+        values["may_be_incomplete"] = True
         if change.action == Action.ADD:
-            # Its links supply what it lacks, which was checked.
-            self._sources.add(change.key.name, fields["type"], **values, may_be_incomplete=True)
+            self._sources.add(change.key.name, fields["type"], **values)
         else:
             if not change.secrets:
                 values["client_secret"] = None
