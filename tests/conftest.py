@@ -40,6 +40,8 @@ hypothesis_settings.load_profile("repeatable")
 TESTS = Path(__file__).parent
 FOLDERS = ("end_to_end", "security", "integration", "contract", "unit", "architecture")
 
+MEMORY, ENOUGH_BYTES = "/dev/shm", 12 << 30
+
 
 # What collection makes lasts as long as the session: to look for garbage in it took 40 % of its
 # time, in each worker.
@@ -58,13 +60,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(rank)))
 
 
+def _memory() -> str | None:
+    """Return a folder in memory, if it has room for the servers of all workers.
+
+    Hundreds of databases are made, and one is 10 MB of small files.
+    """
+    has_room = Path(MEMORY).is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
+    return MEMORY if has_room else None
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of the superuser: of an embedded Postgres, or of the server in the environment."""
     if other := os.environ.get("SCOUT_TEST_DATABASE_URL"):
         yield other
         return
-    home = Path(tempfile.mkdtemp(prefix="scout-pg-"))
+    home = Path(tempfile.mkdtemp(prefix="scout-pg-", dir=_memory()))
     try:
         yield embedded_postgres.start(home / "data", durable=False, as_superuser=True)
     finally:
