@@ -311,7 +311,12 @@ def test_every_action_and_refusal_is_recorded(installation):
         scout.datasets.query(path, "select 1 from pg_authid")
     scout.datasets.pause(path)
     scout.datasets.pause(path, is_paused=False)
-    scout.datasets.share(path, ["pg_monitor"])
+    analysts = f"analysts_of_{schema}"
+    with psycopg.connect(installation.settings.database_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {analysts}")
+    scout.datasets.share(path, [analysts])
+    with pytest.raises(SettingsError, match="pg_monitor"):
+        scout.datasets.share(path, ["pg_monitor"])
     scout.rotate_keys()
     with scout.installation.store.begin() as session:
         session.execute(text(f"COMMENT ON SCHEMA {schema} IS 'another owner''s'"))
@@ -341,8 +346,10 @@ def test_every_action_and_refusal_is_recorded(installation):
     assert client.details["changes"]["oauth_client_id"] == [None, "new-client"]
     assert client.details["changes"]["oauth_client_secret"] == [None, "changed"]
     [shared] = scout.audit.list(action="shared")
-    assert shared.details["changes"] == {"readers": [[], ["pg_monitor"]]}
+    assert shared.details["changes"] == {"readers": [[], [analysts]]}
     assert len(scout.audit.list(action="refused", project=project)) == 3
+    with psycopg.connect(installation.settings.database_url, autocommit=True) as connection:
+        connection.execute(f"DROP ROLE {analysts}")
     everything = json.dumps([each.as_dict() for each in events])
     assert "canary" not in everything
     assert scout.audit.verify().is_whole

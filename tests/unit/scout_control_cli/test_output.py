@@ -109,7 +109,7 @@ def test_non_finite_numbers_are_text_in_json():
 
     result = CliRunner().invoke(commands(act), ["act"])
 
-    assert json.loads(result.stdout, parse_constant=lambda _: None) == ["nan", "-inf", 1.5]
+    assert json.loads(result.stdout, parse_constant=lambda _: None) == ["NaN", "-Infinity", 1.5]
 
 
 def test_columns_with_the_same_name_keep_their_values(capsys):
