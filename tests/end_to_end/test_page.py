@@ -289,5 +289,5 @@ def look_at_everything(scout, opened, address, place):
     check(opened, "account")
     if file := os.environ.get("SCOUT_TEST_README_PICTURE"):
         go(opened, address + place)
-        clip = {"x": 0, "y": 0, "width": 1200, "height": 780, "scale": 1}
+        clip = {"x": 0, "y": 0, "width": 1200, "height": 774, "scale": 1}
         picture(opened, Path(file), clip=clip)

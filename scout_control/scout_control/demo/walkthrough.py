@@ -40,6 +40,7 @@ HINTS = (
     ((), "again: only changed records are read"),
     (("--edit",), "change a few records, and read just those"),
     (("--fault kill",), "kill the loader in the middle of a run: nothing is lost"),
+    (("--page",), "then show the data on a page in the browser, until Ctrl+C"),
 )
 KEEP_RUNNING_HINT = (
     ("--keep-running",),

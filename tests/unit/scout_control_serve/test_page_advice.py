@@ -26,7 +26,7 @@ SOURCE = Path(scout_control.__file__).parent
         ),
         ("Load it: scout run river/hq.x. Then look.", "Load it: “Sync now” on the page of the "),
         ("Try scout runs cancel 12, or wait. See the log.", "Try “Cancel” on the page of the "),
-        ("It is old; scout datasets drop x; then go on", f"It is old; {RUNS_IT}; then go on"),
+        ("It is old; scout datasets drop x; then look", f"It is old; {RUNS_IT}; then look"),
         ("See: scout people list", "See: the page Operator"),
         (NO_WORKER, RUNS_IT),
     ],

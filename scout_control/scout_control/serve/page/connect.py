@@ -51,7 +51,7 @@ async def save(request: Request, visit: Visitor, slow: Slowly) -> Response:
     def act() -> Response:
         names = _names(kind, visit.access.credentials.source_type(source))
         given = {name: form.get(f"{kind}.{name}", "").strip() for name in names}
-        # What a source needs of its own settings is not known before it is tested with them.
+        # What a source needs of its settings is not known before they are tested.
         fields = {name: value for name, value in given.items() if value or kind != ANY_SETTINGS}
         try:
             visit.access.credentials.save(source, kind, fields, project=project or None)
@@ -92,7 +92,7 @@ def _form(
 
 
 def _names(kind: str, source_type: SourceType) -> list[str]:
-    """Return what is asked for an account of a kind."""
+    """Return the fields of an account of a kind."""
     if kind == ANY_SETTINGS:
         return list(source_type.sensitive)
     return [name for group in FIELDS_BY_KIND.get(kind, ()) for name in group]
