@@ -289,7 +289,9 @@ def prompt(label: str, options: str, *, hide_input: bool = False) -> str:
         click.Abort: Ctrl-C, or Ctrl-D at a terminal.
     """
     try:
-        return str(click.prompt(label, hide_input=hide_input, err=True))
+        # What comes from a pipe is shown nowhere.
+        is_hidden = hide_input and sys.stdin.isatty()
+        return str(click.prompt(label, hide_input=is_hidden, err=True))
     except click.Abort as error:
         if not isinstance(error.__context__, EOFError) or sys.stdin.isatty():
             raise

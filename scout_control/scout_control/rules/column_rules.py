@@ -183,13 +183,19 @@ def effect_on_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> str |
     """
     old = {name: names({name: before.get(name) or {}}) for name in NAMES}
     new = {name: names({name: after.get(name) or {}}) for name in NAMES}
-    added = (new[EXCLUDE] | new[HASH]) - old[EXCLUDE] - old[HASH]
     effects = {
-        "keep their values": added,
-        "lack the values that were excluded": old[EXCLUDE] - new[EXCLUDE],
-        "keep the hashes": old[HASH] - new[HASH],
+        "keep their values": _beyond(new[EXCLUDE] | new[HASH], old[EXCLUDE] | old[HASH]),
+        "lack the values that were excluded": _beyond(old[EXCLUDE], new[EXCLUDE]),
+        "keep the hashes": _beyond(old[HASH], new[HASH]),
     }
-    return " and ".join(effect for effect, changed in effects.items() if changed) or None
+    *others, last = [effect for effect, changed in effects.items() if changed] or [""]
+    return (f"{', '.join(others)} and {last}" if others else last) or None
+
+
+def _beyond(rules: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Return the rules that concern what no other one does."""
+    known = list(others)
+    return [rule for rule in rules if not any(column_paths.covers(other, rule) for other in known)]
 
 
 def unmatched_text(rules: Mapping[str, bool]) -> str | None:

@@ -205,6 +205,21 @@ def test_rules_for_a_stream_that_the_source_lacks_match_nothing():
             "keep their values and lack the values that were excluded",
         ),
         ({"hash_columns": {"a": ["x"]}}, {"exclude_columns": {"a": ["x"]}}, "keep the hashes"),
+        (
+            {"exclude_columns": {"a": ["x.y"]}},
+            {"exclude_columns": {"a": ["x"]}},
+            "keep their values",
+        ),
+        (
+            {"exclude_columns": {"a": ["x.*"]}},
+            {"exclude_columns": {"a": ["x.y"]}},
+            "lack the values that were excluded",
+        ),
+        (
+            {"exclude_columns": {"a": ["x"]}, "hash_columns": {"a": ["y"]}},
+            {"hash_columns": {"a": ["z"]}},
+            "keep their values, lack the values that were excluded and keep the hashes",
+        ),
     ],
 )
 def test_what_a_change_of_rules_leaves_in_loaded_rows_is_told(before, after, expected):
