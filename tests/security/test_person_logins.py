@@ -1,6 +1,6 @@
 """What a person reads in the database ends with their access, and no one else sees or ends it.
 
-``ann`` and ``ben`` are members of river, ``cara`` of hill; each reads as a role of their own.
+``ann`` and ``ben`` are members of river, ``cara`` of hill; each reads as their own role.
 What such a role may do otherwise is tested with the other roles of a dataset (``test_roles``).
 """
 
