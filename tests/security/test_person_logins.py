@@ -1,6 +1,6 @@
 """What a person reads in the database ends with their access, and no one else sees or ends it.
 
-``ann`` and ``ben`` are members of river, ``cara`` of hill; each reads as a role of their own.
+``ann`` and ``ben`` are members of river, ``cara`` of hill; each reads as their own role.
 What such a role may do otherwise is tested with the other roles of a dataset (``test_roles``).
 """
 
@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import psycopg2
@@ -320,6 +321,12 @@ def test_one_person_has_so_many_sessions_and_no_more(world, river, sign_in):
         with pytest.raises(BusyError, match="sessions in this dataset"):
             ann.datasets.query(river, COUNT)
         assert ben.datasets.query(river, COUNT).rows == [(river,)]
+        # Also where someone else opened them: a new password ends them.
+        assert ann.datasets.url(river).url == url
+        assert ann.datasets.url(river, new_password=True).url != url
+        count, role = person_login.SESSIONS, urlsplit(url).username
+        wait_until(lambda: world.ask(count, role) == [(0,)], 20)
+        assert ann.datasets.query(river, COUNT).rows == [(river,)]
     finally:
         for each in opened:
             each.close()

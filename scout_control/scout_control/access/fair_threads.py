@@ -41,7 +41,7 @@ class FairThreads:
 
         Args:
             call: What blocks.
-            person: For whom; all threads are for whoever has no name, such as a server's only user.
+            person: For whom; without a name, such as a server's only user, all threads.
 
         Raises:
             BusyError: Too many wait already.

@@ -59,7 +59,7 @@ def exact_float(text: str) -> float:
     """Return a number as a float that stands for the same number.
 
     Raises:
-        ValueError: There is none.
+        ValueError: A float would round it.
     """
     value = float(text)
     if Decimal(repr(value)) != Decimal(text):  # also where it is infinite

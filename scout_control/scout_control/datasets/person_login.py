@@ -97,6 +97,7 @@ def connect(installation: Installation, dataset: Dataset, person: str) -> psycop
     if (known := _known(installation, dataset, person)) is not None:
         with suppress(psycopg.OperationalError):
             return _connect(installation, dataset, *known)
+        _check_sessions(installation.server_url_of(dataset), known[0])
     # It is the first time, or someone else has changed the role: it is set up, and tried again.
     with installation.store.begin() as session:
         locked = _locked(session, str(dataset.id), Reader(person=person))
@@ -152,7 +153,6 @@ def _made(
         reader_login.server_errors(dataset),
         postgres.connect(installation.server_url_of(dataset)) as opened,
     ):
-        _check_sessions(opened, row.role)
         reader_login.make(opened, dataset, row.role, password, limit=CONNECTION_LIMIT)
         mark = role_retirement.mark_of_person(opened, dataset.owner)
         role_retirement.set_comment(opened, row.role, mark)
@@ -256,13 +256,15 @@ def orphans(installation: Installation) -> dict[str, list[str]]:
     return found
 
 
-def _check_sessions(connection: psycopg.Connection[Any], role: str) -> None:
+def _check_sessions(server_url: str, role: str) -> None:
     """Check that one more session is allowed.
 
     Raises:
         BusyError: It is not.
+        ServerError: The server does not answer.
     """
-    [(count,)] = connection.execute(SESSIONS, [role]).fetchall()
+    with postgres.connect(server_url) as connection:
+        [(count,)] = connection.execute(SESSIONS, [role]).fetchall()
     if count >= CONNECTION_LIMIT:
         raise BusyError(
             f"You have {count} sessions in this dataset, and no one may have more.",

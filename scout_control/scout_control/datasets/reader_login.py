@@ -3,7 +3,7 @@
 There is one per dataset, from the first request for it until it is revoked or the data is dropped.
 Its password is kept encrypted, so that a tool that was set up once continues to work. It is a
 member of the dataset's reader role only, so that what it evaluates can reach this dataset alone.
-People who sign in have logins of their own: see ``person_login``.
+People who sign in have separate logins: see ``person_login``.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def with_fallback(loader: type[LoaderProtocol]) -> type[Loader]:
 
 
 def of_array(loader: type[LoaderProtocol]) -> type[Loader]:
-    """Return a loader of arrays, which returns the text of one with bounds of its own."""
+    """Return a loader of arrays, which returns the text of one that does not begin at 1."""
 
     class ArrayWithBounds(ExactTextLoader):
         def __init__(self, oid: int, context: AdaptContext | None = None) -> None:

@@ -1,7 +1,7 @@
 """Which changes of a connection could send its stored password to someone else, or in clear.
 
-Whoever may change a connection does not know its password. They could learn it by a server of their
-own, or by listening to a session that is no longer verified; so they have to give it for these.
+Someone who may change a connection does not know its password. They could learn it with their own
+server, or by listening to a session that is no longer verified. So they have to give it for these.
 """
 
 from __future__ import annotations
