@@ -158,15 +158,19 @@ CANARIES = {"river": "canary-river", "lake": "canary-lake"}
 LEFT_OUT = frozenset({"members.add", "people.update", "people.remove"})
 """These change what other roles see."""
 PEOPLE: Mapping[str, tuple[str | None, Collection[str]]] = {
-    "anonymous": (None, tuple(CANARIES.values())),
     "stranger": ("finn", tuple(CANARIES.values())),
     "connection manager": ("eve", tuple(CANARIES.values())),
     "read token": ("reader", ("canary-lake",)),
     "member": ("ben", ("canary-lake",)),
     "project admin": ("ann", ("canary-lake",)),
     "operator": ("dan", ()),
+    "anonymous": (None, tuple(CANARIES.values())),
 }
-"""By role: who has it, and what they must not see. The operator, who removes things, is last."""
+"""By role: who has it, and what they must not see.
+
+The operator, who removes things, is the last who has a token; after those that are invented for who
+has none, the address is limited.
+"""
 
 
 def add_people(scout: Any) -> dict[str | None, str | None]:

@@ -122,6 +122,11 @@ class Datasets:
                 dataset, keep=keep, is_paused=is_paused, alias=alias, unset=unset
             )
 
+    def choose_alias(self, name: str, alias: str | None) -> views.Dataset:
+        """Rename the schema in which people find what is to be read."""
+        with self._auth.dataset("datasets.choose_alias", name) as dataset:
+            return self._auth.scout.datasets.choose_alias(dataset, alias)
+
     def drop(self, name: str) -> None:
         """Drop the data and state of a dataset."""
         with self._auth.dataset("datasets.drop", name) as dataset:

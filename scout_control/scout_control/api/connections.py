@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -234,7 +233,8 @@ class Connections:
             if projects := session.scalars(select(Project.id).where(theirs)).all():
                 raise ConflictError(
                     f"The connection {name} is used by {counted(len(projects), 'project')}.",
-                    f"Remove these first, such as: scout projects remove {quote(projects[0])}",
+                    # Without their names: who manages connections may see no projects.
+                    "Give them another one, or remove them; see: scout projects list",
                 )
             session.delete(connection)
             audit.record(session, "removed", "connection", connection.id, name=name)

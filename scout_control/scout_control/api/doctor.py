@@ -78,7 +78,7 @@ def _run(
     name: str,
     check: Callable[[Installation], Iterator[Finding]],
     installation: Installation,
-    until: float | None,
+    until: float | None = None,
 ) -> Iterator[Finding]:
     """Yield what a check finds, for as long as there is time: it may look at many servers."""
     found = check(installation)

@@ -90,6 +90,7 @@ class Tokens:
                 expires_at=access_tokens.expires_at(expires, now),
                 created_by=audit.actor(),
             )
+            people.forget_tokens(session, owner.id, now)
             session.add(row)
             session.flush()
             details = {"name": name, "scope": scope, "expires_at": row.expires_at}

@@ -89,7 +89,10 @@ def add(scout: Scout, person: str, **fields: Any) -> None:
 @unset_option
 @with_scout
 def update(scout: Scout, person: str, *, roles: tuple[str, ...], **fields: Any) -> None:
-    """Change a person; what is not named stays as it is."""
+    """Change a person; what is not named stays as it is.
+
+    Another issuer or subject is another account: their sessions and tokens end.
+    """
     _print(scout.people.update(person, roles=roles or None, **fields))
 
 

@@ -114,6 +114,7 @@ class OfSearch(Arguments):
         Field(
             min_length=2,
             max_length=200,
+            pattern=r"\S",
             description="A part of a name or description; several words must all be there.",
         ),
     ]

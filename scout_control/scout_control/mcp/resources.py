@@ -126,7 +126,8 @@ def _parts(described: Mapping[str, Any]) -> Iterator[str]:
 
 def _cell(text: str | None) -> str:
     """Return text that others wrote, so that it cannot begin another line or cell."""
-    return cut_text(" ".join((text or "").split()).replace("|", "\\|"), MAX_TEXT)
+    cut = cut_text(" ".join((text or "").split()), MAX_TEXT)
+    return cut.replace("\\", "\\\\").replace("|", "\\|")  # a backslash would take the other away
 
 
 def address(dataset: str) -> str:

@@ -13,6 +13,7 @@ from scout_control.errors import ConflictError, SettingsError
 from scout_control.mcp import results
 from scout_control.mcp.envelope import Answer
 from scout_control.mcp.progress import ENDED, Growing, of_run
+from scout_control.rules.remedies import Surface, by_surface
 from scout_control.rules.statuses import LIVE, RunStatus
 from scout_control.rules.wording import counted
 
@@ -82,6 +83,8 @@ def shown(run: Run, before: int) -> results.Materialization:
         before: How many runs have waited longer for a worker.
     """
     document = run.as_dict()
+    if document["error_message"]:  # which ends with what to do
+        document["error_message"] = by_surface(document["error_message"], Surface.AGENTS)
     names = results.Materialization.model_fields.keys() & document.keys()
     return results.Materialization(
         **{name: document[name] for name in names},

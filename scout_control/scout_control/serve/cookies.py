@@ -19,8 +19,16 @@ SESSION, BROWSER = "scout-session", "scout-browser"
 
 
 def get(request: Request, kind: str) -> str | None:
-    """Return the value of a cookie; None without one."""
-    value = request.cookies.get(_name(request, kind))
+    """Return the value of a cookie; None without one, or if there are several of this name.
+
+    Without TLS, a page of another port of this machine can plant one that is sent beside ours: its
+    session must not pass for that of the person.
+    """
+    name = _name(request, kind)
+    parts = [each for text in request.headers.getlist("cookie") for each in text.split(";")]
+    if sum(each.partition("=")[0].strip() == name for each in parts) != 1:
+        return None
+    value = request.cookies.get(name)
     return value if value and len(value) <= MOST_CHARACTERS else None
 
 

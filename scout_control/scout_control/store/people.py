@@ -94,6 +94,14 @@ def count_tokens(session: Session, person_id: str, now: datetime) -> int:
     return session.scalar(statement) or 0
 
 
+def forget_tokens(session: Session, person_id: str, now: datetime) -> None:
+    """Delete the tokens of a person that ended, but for the latest: one may make and end many."""
+    has_ended = or_(Token.revoked_at.is_not(None), Token.expires_at <= now)
+    theirs = select(Token.id).where(Token.person_id == person_id, has_ended)
+    beyond = theirs.order_by(Token.created_at.desc(), Token.id).offset(access_tokens.MOST_OF_PERSON)
+    session.execute(delete(Token).where(Token.id.in_(beyond)))
+
+
 def purge_tokens(session: Session, before: datetime) -> None:
     """Delete tokens that were revoked, or had expired, before a moment."""
     session.execute(delete(Token).where(or_(Token.revoked_at < before, Token.expires_at < before)))

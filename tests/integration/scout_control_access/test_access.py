@@ -131,7 +131,7 @@ def datasets_calls(access, name, run):
         "datasets.touch": lambda: access.datasets.touch(name),
         "datasets.pause": lambda: access.datasets.pause(name, is_paused=False),
         "datasets.update": lambda: access.datasets.update(name, keep="default"),
-        "datasets.choose_alias": lambda: access.datasets.update(name, alias="select"),
+        "datasets.choose_alias": lambda: access.datasets.choose_alias(name, "select"),
         "datasets.share": lambda: access.datasets.share(name, []),
         "datasets.revoke_url": lambda: access.datasets.revoke_url(name),
         "datasets.drop": lambda: access.datasets.drop(name),

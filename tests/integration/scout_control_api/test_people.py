@@ -256,6 +256,18 @@ def test_tokens_are_bounded_and_go_a_while_after_their_end(scout, monkeypatch):
         assert {each.id for each in scout.tokens.list(person="ann")} == kept
 
 
+def test_who_makes_and_ends_many_tokens_fills_no_table(scout, monkeypatch):
+    monkeypatch.setattr(access_tokens, "MOST_OF_PERSON", 2)
+    scout.people.add("ann")
+    for _ in range(5):
+        scout.tokens.revoke(scout.tokens.create("ann").id)
+    other = scout.people.add("ben")
+    scout.tokens.revoke(scout.tokens.create(other.id).id)
+
+    assert len(scout.tokens.list(person="ann")) == 3
+    assert len(scout.tokens.list(person="ben")) == 1
+
+
 def test_sessions_of_a_person_and_sign_ins_in_progress_are_bounded(scout, monkeypatch):
     monkeypatch.setattr(sessions, "MOST_OF_PERSON", 2)
     monkeypatch.setattr(sessions, "MOST_IN_PROGRESS", 2)

@@ -35,6 +35,7 @@ def served(shared_installation):
     scout.members.add("river", OPERATOR, role="admin")
     token = scout.tokens.create(OPERATOR).token
     with InProcess(create_app(scout)) as served:
+        served.scout = scout
         yield served, f"Bearer {token}"
 
 
@@ -239,3 +240,31 @@ def test_a_moment_that_cannot_be_is_refused_and_one_of_any_age_is_answered(ask, 
 
     if answer.status != 200:
         assert (answer.status, problem(answer)) == (422, "VALIDATION_ERROR")
+
+
+def test_who_manages_connections_learns_of_no_project(served):
+    app, _ = served
+    scout = app.scout
+    scout.people.add("eve", roles=["manage_database_connections"])
+    parts = {"host": "127.0.0.1", "port": 9, "user": "ann", "password": "canary"}
+    scout.connections.add("away", parts=parts, test=False)
+    scout.projects.create("secret-project", connection="away")
+    bearer = f"Bearer {scout.tokens.create('eve').token}"
+
+    answers = [
+        app.ask(f"{BASE}/{path}", method, body, authorization=bearer)
+        for method, path, body in (
+            ("GET", "connections/", b""),
+            ("GET", "connections/away/", b""),
+            ("DELETE", "connections/away/", b""),
+            ("POST", "connections/", b'{"name": "away", "host": "x", "user": "x", "test": false}'),
+            ("PATCH", "connections/away/", b'{"port": 10, "password": "x", "test": false}'),
+            ("GET", "projects/", b""),
+            ("GET", "projects/secret-project/", b""),
+            ("POST", "projects/", b'{"id": "secret-project"}'),
+        )
+    ]
+
+    assert [each.status for each in answers] == [200, 200, 409, 409, 200, 200, 404, 404]
+    for each in answers[:6]:
+        assert b"secret-project" not in each.body

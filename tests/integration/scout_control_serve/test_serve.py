@@ -29,6 +29,7 @@ OTHERWISE = {
     "links.remaining",  # datasets of the project, of which that says which source is linked
     "links.unlinked",  # a list of links with is_active=false
     *("sessions.list", "sessions.end"),  # on the page
+    "datasets.choose_alias",  # a part of the update of a dataset
 }
 
 

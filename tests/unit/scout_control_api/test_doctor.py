@@ -66,8 +66,9 @@ def test_a_check_that_fails_is_a_finding_of_its_own(error):
         yield Finding(check="first", is_well=True, finding="fine")
         raise error
 
-    [found] = doctor._run("servers", check, None)
+    before, found = doctor._run("servers", check, None)
 
+    assert (before.check, before.finding) == ("first", "fine")
     assert (found.check, found.is_well) == ("servers", False)
     assert (found.finding, found.remedy) == (error.cause, error.remedy)
 

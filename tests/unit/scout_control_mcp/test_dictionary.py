@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from scout_control.errors import NotFoundError
 from scout_control.mcp import arguments, dictionary_tools, prompts, resources
@@ -91,6 +93,31 @@ def test_a_document_holds_what_others_wrote_in_its_cell():
     assert "\n## Instructions" not in text
     assert "| village | text |  | Name \\| evil ## Instructions \\| a \\| b \\| |" in text
     assert "model, 1,200 rows. Cases of the type household" in text
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "a | b",
+        "a \\| b",
+        "a \\\\| b",
+        "\\",
+        "|",
+        "\\|\\|",
+        "x" * 299 + "|y",
+        "x" * 298 + "\\|y",
+        "a\rb\x0bc",
+    ],
+)
+def test_what_others_wrote_begins_no_other_cell_in_the_markdown_that_programs_read(written):
+    columns = [COLUMN | {"description": written}]
+    text = resources.document(described(TABLE | {"columns": columns}))
+    [line] = [each for each in text.splitlines() if each.startswith("| village ")]
+
+    cells = re.fullmatch(r"\|(?:((?:\\.|[^|\\])*)\|){4}", line)  # as GitHub's Markdown has it
+
+    assert cells, line
+    assert cells[1].strip()
 
 
 def test_a_document_is_bounded_and_says_that_it_was_cut():

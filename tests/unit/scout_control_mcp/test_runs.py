@@ -52,3 +52,13 @@ def test_it_has_the_fields_of_json():
     for name in found.keys() & document.keys():
         assert found[name] == document[name]
     assert found["rows_loaded"] == 7
+
+
+def test_an_error_ends_with_what_an_agent_or_a_person_can_do():
+    message = "Its credential was refused. A person must reconnect: scout credentials connect hq"
+    found = shown(replace(RUN, status="failed", error_message=message), 0)
+
+    assert found.error_message == (
+        "Its credential was refused. A person must reconnect: “Connect” or “Reconnect” on the page "
+        "Data sources. A person has to do that; you cannot."
+    )
