@@ -7,11 +7,8 @@ same statement, and with the same message, as one that does not exist.
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, select
@@ -258,14 +255,11 @@ class Authorizer:
     @contextmanager
     def _acting(self) -> Iterator[None]:
         """Act in the person's name; what fails does not tell them where files of the server are."""
-        settings = self.scout.installation.settings
         try:
             with audit.acting_as(self.identity.person):
                 yield
         except ControlError as error:
-            root, home = settings.project_root, settings.home
-            own = (root, home, root.resolve(), home.resolve())
-            hide_folders(error, (*own, Path(sys.prefix), Path(gettempdir()), Path.home()))
+            hide_folders(error, self.scout.installation.settings.server_folders)
             raise
 
     def _check_owned(

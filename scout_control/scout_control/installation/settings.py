@@ -6,6 +6,8 @@ The environment of a run is built in ``meltano``, from a list; nothing is inheri
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -61,6 +63,15 @@ class Settings:
         A key file beside a server that other machines use would differ on each of them.
         """
         return None if self.database_url else self.home / "encryption.keys"
+
+    @property
+    def server_folders(self) -> tuple[Path, ...]:
+        """Return the folders of this machine that errors may name to those who have its shell."""
+        own = (self.project_root, self.home)
+        # Not gettempdir(), which writes a file: on a full disk, errors must be written, too.
+        temporary = tempfile.tempdir or os.environ.get("TMPDIR", "/")
+        machine = (sys.prefix, temporary, os.environ.get("HOME", "/"))
+        return (*own, *(each.resolve() for each in own), *map(Path, machine))
 
     def make_home(self) -> Path:
         """Return ``SCOUT_HOME``, created with mode 0700 if it does not exist.

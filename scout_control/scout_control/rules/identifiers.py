@@ -50,7 +50,6 @@ RULES: tuple[tuple[Callable[[str], bool], str], ...] = (
         lambda name: name.lower() in RESERVED,
         "be '.', '..' or 'me', which have a meaning in addresses",
     ),
-    (lambda name: "\\" in name, "contain a backslash, which browsers take for a slash"),
     (
         lambda name: ENCODED.search(name) is not None,
         "contain a percent sign with two digits, which addresses decode",

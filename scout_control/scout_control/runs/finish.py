@@ -17,6 +17,7 @@ from scout_control.meltano.log import NOT_SELECTED
 from scout_control.rules import column_rules, schedule
 from scout_control.rules import statuses as rules
 from scout_control.rules.expiry import MAX_PAUSE, counts_as_use
+from scout_control.rules.server_paths import hide_folders, without_folders
 from scout_control.rules.statuses import STAGE_SECONDS, DatasetStatus, Phase, RunStatus, Trigger
 from scout_control.runs.progress import MAX_NOTICES
 from scout_control.runs.run_result import NOT_COUNTED, RunResult, rows_in_tables
@@ -38,7 +39,7 @@ NEEDS_A_PERSON = (CredentialMissingError, CredentialRefusedError)
 
 def finish(installation: Installation, run: Run, worker: str, result: RunResult) -> bool:
     """Write how a run ended, unless it was moved meanwhile; return whether it was written."""
-    now = datetime.now(UTC)
+    now, result = datetime.now(UTC), _for_everyone(installation, result)
     with installation.store.begin() as session:
         result = replace(result, column_rules=_known_rules(session, run, result))
         if result.status is RunStatus.PAUSED:
@@ -60,6 +61,15 @@ def finish(installation: Installation, run: Run, worker: str, result: RunResult)
             records.invalidate(session, result.credential_id, result.error.cause)
         _record(session, str(result.status), run, result.error)
     return True
+
+
+def _for_everyone(installation: Installation, result: RunResult) -> RunResult:
+    """Return a result whose errors say nothing of this machine: people without its shell see it."""
+    folders = installation.settings.server_folders
+    if result.error is not None:
+        hide_folders(result.error, folders)
+    why = result.transform_error
+    return replace(result, transform_error=why and without_folders(why, folders))
 
 
 def requeue(

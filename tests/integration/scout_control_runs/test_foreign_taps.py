@@ -143,8 +143,9 @@ def test_a_tap_that_is_not_installed_is_named(act):
         away.rename(program)
 
     assert (run.error_code, run.result["error"]["exit_code"]) == ("VALIDATION_ERROR", 2)
-    for said in (run.error_message, str(failed.value)):
-        assert f"'{program}' could not be started: No such file" in said
+    # What is stored is also for people who have no shell here: without the folder.
+    for named, said in (("tap-toy", run.error_message), (program, str(failed.value))):
+        assert f"'{named}' could not be started: No such file" in said
         assert "Install tap-toy" in said
 
 

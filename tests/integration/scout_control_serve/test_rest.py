@@ -329,9 +329,7 @@ def test_people_members_and_tokens_are_managed(place):
     assert place["ann"]("GET", "audit").status_code == 404
 
 
-@pytest.mark.parametrize(
-    "name", [".", "..", "me", "a%2Fb", "a/b", "a\\b", "\u0430dmin", "a\u202eb", " "]
-)
+@pytest.mark.parametrize("name", [".", "..", "me", "a%2Fb", "a/b", "\u0430dmin", "a\u202eb", " "])
 def test_no_id_is_given_that_an_address_could_not_name(place, name):
     bodies = {
         ("dan", "people"): {"id": name},

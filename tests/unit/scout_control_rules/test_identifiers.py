@@ -24,7 +24,6 @@ from scout_control.rules.identifiers import find_error
         ("..", "meaning in addresses"),
         ("me", "meaning in addresses"),
         ("ME", "meaning in addresses"),
-        ("a\\b", "contain a backslash"),
         ("a%2fb", "which addresses decode"),
         ("%2e%2E", "which addresses decode"),
         ("%252f", "which addresses decode"),
@@ -52,7 +51,16 @@ def test_an_invalid_name_is_explained(name, words, is_id):
 @pytest.mark.parametrize(
     "name",
     [
-        *("river", "7", "ann@example.org", "Río Norte", 'a"; DROP x --', "é" * 200, "a.b:c+d_e-f"),
+        *(
+            "river",
+            "7",
+            "ann@example.org",
+            "Río Norte",
+            'a"; DROP x --',
+            "é" * 200,
+            "a.b:c+d_e-f",
+            "HQ\\ann",
+        ),
         *(
             "...",
             ".x",
