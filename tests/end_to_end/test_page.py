@@ -29,7 +29,7 @@ from support.workers import worker
 ROOT = Path(__file__).parents[2]
 AXE = Path(axe_core_python.__file__).with_name("axe.min.js")
 CALLBACK = "/api/datasources/oauth/callback/"
-CASES = 120
+CASES, MOST_TABS = 120, 30
 WIDE = {"width": 1200, "height": 900, "deviceScaleFactor": 1, "mobile": False}
 NARROW = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
 TEXT = "document.body.innerText"
@@ -264,6 +264,27 @@ def look_at_a_failure(scout, opened, address, place):
     go(opened, f"{address}/")
 
 
+def press(opened, key, code, text=""):
+    event = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+    opened.call("Input.dispatchKeyEvent", type="keyDown", text=text, **event)
+    opened.call("Input.dispatchKeyEvent", type="keyUp", **event)
+
+
+def use_the_keyboard(opened, address):
+    """Reach what is on the page of data sources with Tab, see where one is, and unfold a form."""
+    go(opened, f"{address}/")
+    focused = "document.activeElement"
+    reached = []
+    while len(reached) < MOST_TABS and "Disconnect" not in "".join(reached[-1:]):
+        press(opened, "Tab", 9)
+        reached.append(opened.evaluate(f"{focused}.innerText") or "")
+        assert opened.evaluate(f"getComputedStyle({focused}).outlineStyle") == "solid", reached
+    assert reached[0] == "Skip to content"
+    assert {"Projects", "Sign out"} <= set(reached)
+    press(opened, "Enter", 13, "\r")
+    assert opened.evaluate(f"{focused}.parentElement.open")
+
+
 def look_at_everything(scout, opened, address, place):
     """Look at all pages with data on them."""
     [dataset] = scout.datasets.list()
@@ -287,6 +308,7 @@ def look_at_everything(scout, opened, address, place):
     send(opened, "/account/tokens/", name="notebook")
     sees(opened, "Copy it now")
     check(opened, "account")
+    use_the_keyboard(opened, address)
     if file := os.environ.get("SCOUT_TEST_README_PICTURE"):
         go(opened, address + place)
         clip = {"x": 0, "y": 0, "width": 1200, "height": 774, "scale": 1}

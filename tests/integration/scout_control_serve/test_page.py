@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from html import unescape
 
 import pytest
 from fastapi.routing import iter_route_contexts
-from scout_control.api.views import LogLine
-from scout_control.serve.page import pages, run_log
+from scout_control.api.scout import Scout
+from scout_control.serve.page import pages
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from support.past_runs import add_past_runs
 from support.web import served_here
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -36,6 +41,21 @@ def people(shared_installation, dataset):
         for name, browser in found.items():
             assert browser.sign_in(scout.tokens.create(name).token).status_code == 303
         yield found
+
+
+@contextmanager
+def statements():
+    """Yield the list of statements that SQLAlchemy sends meanwhile."""
+    found = []
+
+    def add(_connection, _cursor, statement, *_):
+        found.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", add)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "before_cursor_execute", add)
 
 
 def token_of(browser):
@@ -180,33 +200,6 @@ def test_accounts_are_disconnected_with_a_form(shared_installation, people):
     assert "not connected" in ann.get("/").text
 
 
-def test_the_first_error_of_a_log_is_found():
-    lines = [
-        LogLine(at="", level=level, source="tap", text="")
-        for level in ("info", "warning", "error", "critical")
-    ]
-
-    assert run_log.first_failing(lines) == 2
-    assert run_log.first_failing(lines[:2]) is None
-
-
-@pytest.mark.parametrize(
-    ("count", "first", "places"),
-    [
-        (10, None, (0, 9)),
-        (1000, None, (600, 999)),
-        (1000, 0, (0, 399)),
-        (1000, 100, (50, 449)),
-        (1000, 990, (600, 999)),
-    ],
-)
-def test_of_a_long_log_the_lines_around_the_first_error_are_shown(count, first, places):
-    shown = run_log.shortened([str(number) for number in range(count)], first)
-
-    assert (shown[0][0], shown[-1][0]) == places
-    assert shown[0][1] == str(places[0])
-
-
 def test_a_project_is_shown_to_its_members_with_the_trail_for_admins(people, dataset):
     shown = people["ann"].get("/projects/river/")
 
@@ -248,3 +241,85 @@ def test_a_path_without_its_last_slash_is_answered_too(people):
             if "GET" in route.methods and "{" not in route.path and len(route.path) > 1:
                 with_slash = people["ann"].get(route.path).status_code
                 assert people["ann"].get(route.path.rstrip("/")).status_code == with_slash
+
+
+def test_a_dataset_shows_its_history_in_pictures_with_the_missing_runs(
+    shared_installation, people, dataset
+):
+    scout = shared_installation.scout
+    add_past_runs(scout, dataset.id, [200, 176, 80, 56, 32], streams=["things"], failed=[3])
+
+    shown = unescape(people["ann"].get(f"/datasets/{dataset.id}/").text)
+
+    for part in (
+        "Where the time of the last run went",
+        "How long runs took",
+        "How old the data was",
+        "Rows in each table after each run",
+        "3 runs missing: nothing completed for 4 days",
+        "1 run missing: nothing completed for 2 days",
+    ):
+        assert part in shown
+    assert shown.count('<svg class="chart"') == 3
+
+
+def test_the_schedule_is_paused_and_resumed(shared_installation, people, dataset):
+    scout, path = shared_installation.scout, f"/datasets/{dataset.id}/pause/"
+
+    assert "the schedule is paused" in people["ann"].send(path, paused="1").text
+    assert scout.datasets.show(dataset.id).is_paused
+    assert people["nora"].send(path, paused="").status_code == 404
+    people["ann"].send(path, paused="")
+    assert not scout.datasets.show(dataset.id).is_paused
+
+
+def test_lineage_and_tables_name_what_was_loaded(people, dataset):
+    ann = people["ann"]
+
+    for part in ("tables/", "lineage/"):
+        assert "?table=things" in ann.get(f"/datasets/{dataset.id}/{part}").text
+    missing = ann.get(f"/datasets/{dataset.id}/tables/", params={"table": 'none"x'})
+    assert missing.status_code == 422
+
+
+def test_the_history_tells_who_asked_and_keeps_the_text_only_if_it_is_set(
+    shared_installation, people, dataset
+):
+    made, path = shared_installation, f"/datasets/{dataset.id}/query/"
+    people["ann"].send(path, sql="SELECT 'a' AS secret")
+
+    shown = people["ann"].get(path)
+    assert ">ann<" in shown.text
+    assert "20 characters" in shown.text
+    assert "AS secret" not in shown.text
+    assert "The text of queries is not kept" in shown.text
+    with (
+        Scout(replace(made.settings, query_text=True)) as scout,
+        served_here(scout) as other,
+    ):
+        other.open_link(scout.sessions.link("ann").path)
+        other.send(path, sql="SELECT '<s>' AS kept")
+        listed = other.get(path)
+        assert "SELECT '<s>' AS kept" in unescape(listed.text)
+        assert "<s>" not in listed.text
+        again = listed.text.partition('href="?again=')[2].partition('"')[0]
+        assert "AS kept</textarea>" in other.get(path, params={"again": again}).text
+
+
+def test_a_page_asks_the_store_as_often_for_ten_datasets_as_for_one(
+    shared_installation, people, dataset
+):
+    counts = {}
+    for number in (1, 10):
+        while len(shared_installation.scout.datasets.list()) < number:
+            shared_installation.dataset("river")
+        for path in ("/", "/projects/river/", "/operator/", f"/datasets/{dataset.id}/"):
+            people["olga"].get(path)  # which may be the first in a while that records its use
+            with statements() as found:
+                assert people["olga"].get(path).status_code == 200
+            counts.setdefault(path, []).append(len(found))
+
+    assert {path: few == many for path, (few, many) in counts.items()} == dict.fromkeys(
+        counts, True
+    ), counts
+    assert max(many for _, many in counts.values()) < 60

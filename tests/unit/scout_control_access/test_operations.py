@@ -18,7 +18,6 @@ ALIASES = {
     "sources.link",
     "sources.links",
     "sources.unlink",
-    "datasets.choose_alias",
 }
 """Other names of operations, which only ``Scout`` has."""
 ONLY_HERE = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi import Path as PathParameter
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
@@ -23,9 +24,14 @@ Key = Annotated[str, PathParameter(max_length=500)]
 
 
 @router.get("/")
-def show(request: Request, visit: Visitor) -> Response:
-    """Show the data sources."""
-    return page(request, "data_sources.html", visit=visit, seen=overview.load(visit))
+def show(
+    request: Request, visit: Visitor, checked: Annotated[str, Query(max_length=500)] = ""
+) -> Response:
+    """Show the data sources; with `checked`, that an account of this source was tested."""
+    seen = overview.load(visit)
+    known = {each.row["source"] for each in seen.accounts}
+    shown = checked if checked in known else ""
+    return page(request, "data_sources.html", visit=visit, seen=seen, checked=shown)
 
 
 @router.get("/synced/")
@@ -77,10 +83,10 @@ async def disconnect(visit: Visitor, slow: Slowly) -> Response:
 @router.post("/accounts/check/")
 async def check(visit: Visitor, slow: Slowly) -> Response:
     """Test a credential at its source."""
-    source, project = visit.form.get("source"), visit.form.get("project")
+    source, project = visit.form.get("source", ""), visit.form.get("project")
     access = visit.access
-    await slow.run(lambda: access.credentials.check(source or "", project=project or None))
-    return _back()
+    await slow.run(lambda: access.credentials.check(source, project=project or None))
+    return RedirectResponse(f"/?{urlencode({'checked': source})}", status_code=303)
 
 
 @router.post("/projects/{project}/join/")

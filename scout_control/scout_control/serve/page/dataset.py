@@ -29,7 +29,8 @@ def show(request: Request, visit: Visitor, dataset: Key) -> Response:
     [row] = access.status(dataset=dataset).synced_data
     runs = access.runs.list(dataset=row["id"], limit=MOST_RUNS).items
     hours = _interval_hours(visit, row)
-    ended = next((each for each in runs if each.completed_at is not None), None)
+    ended = [each for each in runs if each.completed_at is not None]
+    last = next((each for each in ended if charts.shares(each)), None)
     return page(
         request,
         "dataset.html",
@@ -40,9 +41,10 @@ def show(request: Request, visit: Visitor, dataset: Key) -> Response:
         may_pause=visit.may("datasets.pause", row),
         hours=hours,
         runs=runs,
-        last=ended,
-        shares=charts.shares(ended) if ended else (),
-        share_chart=charts.share_chart(ended) if ended else (),
+        last=last,
+        has_ended=bool(ended),
+        shares=charts.shares(last) if last else (),
+        share_chart=charts.share_chart(last) if last else (),
         charts=[
             each for each in (charts.durations(runs), freshness.chart(runs, hours, now)) if each
         ],

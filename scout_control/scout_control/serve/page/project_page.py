@@ -10,7 +10,7 @@ from scout_control.serve.page.link_form import LinkForm
 from scout_control.serve.page.rendering import page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fastapi import Request
     from starlette.responses import Response
@@ -98,6 +98,8 @@ def show(
         )
     }
     connections = _connections(visit)
+    linked = {each.source for each in links}
+    linkable = _linkable(visit, linked) if may["link"] else ()
     failure = error or (rejected.error if rejected else None)
     return page(
         request,
@@ -111,13 +113,13 @@ def show(
             _linked(types, each, len(members), data, is_admin=may["member"]) for each in links
         ],
         rejected=rejected,
-        linkable=_linkable(visit, links) if may["link"] else (),
+        linkable=linkable,
         connections=connections,
         database=next((each for each in connections if each.name == found.connection), None),
         events=_events(visit, found.id, before) if may["audit"] else None,
         is_older=before is not None,
         saved=SAVED.get(saved, ""),
-        saved_source=saved_source,
+        saved_source=saved_source if saved_source in {*linked, *linkable} else "",
         error=error,
     )
 
@@ -160,8 +162,7 @@ def _linked(
     )
 
 
-def _linkable(visit: Visit, links: Sequence[Link]) -> Sequence[str]:
-    linked = {each.source for each in links}
+def _linkable(visit: Visit, linked: Collection[str]) -> Sequence[str]:
     seen = visit.access.sources.list(limit=MOST).items
     return [each.name for each in seen if each.name not in linked]
 
