@@ -135,7 +135,9 @@ def test(
     if isinstance(error, CredentialRefusedError):
         return rejected_error(source.name, owner, error.cause)
     cause = f"The credential for {source.name} {owner} could not be tested. {error.cause}"
-    return type(error)(outcomes.of_a_test(cause), failed_tests.remedy(error))
+    return type(error)(
+        outcomes.of_a_test(cause), failed_tests.remedy(error, plugin=source_type.name)
+    )
 
 
 def _invoked(pipeline: Pipeline, on_wait: Callable[[Wait], None] | None) -> ControlError | None:

@@ -51,7 +51,7 @@ def _words(pattern: str) -> re.Pattern[str]:
 ADVICE: Sequence[Advice] = (
     Advice(LATER, kinds=(RunPausedError,), words=_words(r"\bHTTP 429\b|too many requests")),
     Advice(
-        "Install the plugin, or correct its executable in meltano.yml; then {again}.",
+        "Install {plugin}, or correct its executable in meltano.yml; then {again}.",
         words=_words(r"could not be started"),
     ),
     Advice(
@@ -94,14 +94,15 @@ ADVICE: Sequence[Advice] = (
 OTHERWISE = "Correct what the message names, then {again}."
 
 
-def remedy(error: ControlError, again: str = TRY_AGAIN) -> str:
+def remedy(error: ControlError, again: str = TRY_AGAIN, plugin: str = "the plugin") -> str:
     """Return what to do about a test that failed.
 
     Args:
         error: How it failed; not that the credential was refused.
         again: What a person does to test once more.
+        plugin: The tap, as messages call it.
     """
-    words = {"again": again, "Again": again[0].upper() + again[1:]}
+    words = {"again": again, "Again": again[0].upper() + again[1:], "plugin": plugin}
     if isinstance(error, RunPausedError) and (moment := _moment(error.cause)):
         return "{Again} after {moment}.".format(**words, moment=moment)
     found = next((each.remedy for each in ADVICE if each.fits(error)), OTHERWISE)

@@ -63,11 +63,11 @@ def so_far(run: Run, result: RunResult) -> dict[str, bool]:
 
 def document(run: Run, result: RunResult) -> dict[str, Any]:
     """Return what the ``result`` of a run tells; of a paused one nothing is certain yet."""
-    if result.column_rules is None:
-        return {}
     if result.status is RunStatus.PAUSED:
-        return {column_rules.SO_FAR: so_far(run, result)}
-    return {column_rules.RESULT: dict(result.column_rules)}
+        found = so_far(run, result)
+        return {column_rules.SO_FAR: found} if found else {}
+    rules = result.column_rules
+    return {} if rules is None else {column_rules.RESULT: dict(rules)}
 
 
 def is_read(run: Run, result: RunResult, stream: str) -> bool:

@@ -77,7 +77,7 @@ def test_status_shows_what_the_lists_show(shared_installation, two, asked):
 
 
 def test_the_list_of_runs_shows_the_rows_of_the_store(shared_installation, two):
-    """It, too, reads them by statements of its own."""
+    """It, too, reads them by its own statements."""
     scout = shared_installation.scout
     with scout.installation.store.begin() as session:
         expected = [Run.of(each) for each in runs.latest(session, 20)]

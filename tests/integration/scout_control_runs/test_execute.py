@@ -147,7 +147,7 @@ def test_a_rate_limited_run_pauses_and_resumes_from_its_bookmarks(installation):
     applied = installation.scout.apply({"projects": {project: {"sources": {source: link}}}})
     assert [each.message for each in applied.outcomes] == [
         "Warning: No row that is loaded has things.data.phnoe. Did you mean phone? "
-        f"Rows of {dataset} that are loaded already keep their values and lack the values that "
+        f"Rows of {dataset} that are loaded already lack the values that "
         "were excluded. To load everything again: "
         f"scout datasets drop {dataset} && scout run {dataset}"
     ]
