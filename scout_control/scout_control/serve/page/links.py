@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from scout_control.errors import ControlError, ForbiddenError, NotFoundError
 from scout_control.serve.page import link_form, project_page
 from scout_control.serve.page.link_form import LinkForm
+from scout_control.serve.page.project_page import News, Rejected
 from scout_control.serve.page.visits import Visitor
 from scout_control.serve.pools import Slowly
 
@@ -27,7 +28,7 @@ def add(request: Request, visit: Visitor, project: Key) -> Response:
     except (ForbiddenError, NotFoundError):
         raise
     except ControlError as error:
-        return project_page.show(request, visit, project, error=error)
+        return project_page.show(request, visit, project, News(error=error))
     return _back(project, form.get("source", ""), saved="linked")
 
 
@@ -42,8 +43,8 @@ def change(request: Request, visit: Visitor, project: Key) -> Response:
     except (ForbiddenError, NotFoundError):
         raise
     except ControlError as error:
-        rejected = project_page.Rejected(source=source, form=sent, error=error)
-        return project_page.show(request, visit, project, rejected=rejected)
+        rejected = Rejected(source=source, form=sent, error=error)
+        return project_page.show(request, visit, project, News(rejected=rejected))
     is_kept = link_form.has_other_rules(sent, before) and links.earlier_rows(project, source)
     return _back(project, source, saved="kept" if is_kept else "settings")
 

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from scout_control.errors import ControlError, ForbiddenError
 from scout_control.serve.page import project_page
+from scout_control.serve.page.project_page import News
 from scout_control.serve.page.rendering import page
 from scout_control.serve.page.visits import Visitor
 
@@ -37,9 +38,8 @@ def show(
     before: Name = "",
 ) -> Response:
     """Show a project; after a change with a note of it, and with `before`, older events."""
-    return project_page.show(
-        request, visit, project, saved=saved, saved_source=source, before=before or None
-    )
+    news = News(saved=saved, source=source, before=before or None)
+    return project_page.show(request, visit, project, news)
 
 
 @router.post("/projects/{project}/members/")
@@ -53,7 +53,7 @@ def add_member(request: Request, visit: Visitor, project: Key) -> Response:
         raise
     except ControlError as error:
         visit.access.projects.show(project)  # one that they may not see is not found
-        return project_page.show(request, visit, project, error=error)
+        return project_page.show(request, visit, project, News(error=error))
     return _back(project, "member")
 
 
@@ -80,7 +80,7 @@ def change_connection(request: Request, visit: Visitor, project: Key) -> Respons
     except ForbiddenError:
         raise
     except ControlError as error:
-        return project_page.show(request, visit, project, error=error)
+        return project_page.show(request, visit, project, News(error=error))
     return _back(project, "connection")
 
 

@@ -59,69 +59,75 @@ class LinkedSource:
     form: LinkForm
 
 
-def show(
-    request: Request,
-    visit: Visit,
-    project: str,
-    *,
-    saved: str = "",
-    saved_source: str = "",
-    before: str | None = None,
-    rejected: Rejected | None = None,
-    error: ControlError | None = None,
-) -> Response:
-    """Return the page of a project.
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """What has just happened to a project, and which of its events are shown."""
 
-    Args:
-        request: What is answered.
-        visit: Who looks.
-        project: The id of the project.
-        saved: What was just changed: a key of ``SAVED``.
-        saved_source: The source that this is about.
-        before: The cursor of older events.
-        rejected: Settings that could not be stored.
-        error: Why something else could not be done.
-    """
-    access, grants = visit.access, visit.grants
-    found = access.projects.show(project)
+    saved: str = ""
+    """What was changed: a key of ``SAVED``."""
+    source: str = ""
+    """The source that this is about."""
+    before: str | None = None
+    """The cursor of older events."""
+    rejected: Rejected | None = None
+    error: ControlError | None = None
+    """Why something else than the settings of a link could not be done."""
+
+    @property
+    def status(self) -> int:
+        """The status of HTTP."""
+        failure = self.error or (self.rejected.error if self.rejected else None)
+        return 200 if failure is None else errors.status(failure)
+
+
+def show(request: Request, visit: Visit, project: str, news: News | None = None) -> Response:
+    """Return the page of a project."""
+    news = news or News()
+    access, found = visit.access, visit.access.projects.show(project)
     links = access.links.list(found.id, limit=MOST).items
     members = access.members.list(found.id, limit=MOST).items
-    data = access.status(project=found.id).synced_data
-    types = {each.name: each.label for each in access.sources.types()}
-    may = {
-        name: grants.may(operation, project=found.id, user=user)
-        for name, operation, user in (
-            ("link", "links.add", None),
-            ("member", "members.add", ""),
-            ("update", "projects.update", None),
-            ("audit", "audit.list", None),
-        )
-    }
-    connections = _connections(visit)
+    may, connections = _may(visit, found.id), _connections(visit)
     linked = {each.source for each in links}
     linkable = _linkable(visit, linked) if may["link"] else ()
-    failure = error or (rejected.error if rejected else None)
     return page(
         request,
         "project.html",
         visit=visit,
-        status=200 if failure is None else errors.status(failure),
+        status=news.status,
         project=found,
         may=may,
         members=members,
-        sources=[
-            _linked(types, each, len(members), data, is_admin=may["member"]) for each in links
-        ],
-        rejected=rejected,
+        sources=_sources(visit, found.id, links, len(members), is_admin=may["member"]),
+        rejected=news.rejected,
         linkable=linkable,
         connections=connections,
         database=next((each for each in connections if each.name == found.connection), None),
-        events=_events(visit, found.id, before) if may["audit"] else None,
-        is_older=before is not None,
-        saved=SAVED.get(saved, ""),
-        saved_source=saved_source if saved_source in {*linked, *linkable} else "",
-        error=error,
+        events=_events(visit, found.id, news.before) if may["audit"] else None,
+        is_older=news.before is not None,
+        saved=SAVED.get(news.saved, ""),
+        saved_source=news.source if news.source in {*linked, *linkable} else "",
+        error=news.error,
     )
+
+
+def _may(visit: Visit, project: str) -> dict[str, bool]:
+    """Return what the person may change of a project."""
+    operations = (
+        ("link", "links.add", None),
+        ("member", "members.add", ""),
+        ("update", "projects.update", None),
+        ("audit", "audit.list", None),
+    )
+    may = visit.grants.may
+    return {name: may(each, project=project, user=user) for name, each, user in operations}
+
+
+def _sources(
+    visit: Visit, project: str, links: Sequence[Link], members: int, *, is_admin: bool
+) -> list[LinkedSource]:
+    data = visit.access.status(project=project).synced_data
+    types = {each.name: each.label for each in visit.access.sources.types()}
+    return [_linked(types, each, members, data, is_admin=is_admin) for each in links]
 
 
 def form_of(link: Link) -> LinkForm:
