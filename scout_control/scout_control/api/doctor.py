@@ -34,8 +34,7 @@ from scout_control.store.postgres import connect
 OLDEST_POSTGRES = 140000
 LARGEST_SKEW_SECONDS = 5.0
 CHANGE_URL = "To change its URL: scout connections update"
-OUT_OF_TIME = "not checked completely: there was no time left"
-CHECK_ALL = "Look again later. Without a limit of time: scout doctor"
+LOOK_AGAIN = "Look again later."
 AUDIT_EVENTS = 10_000  # only the latest: after years, verifying all takes minutes
 PRIVILEGES = """
     SELECT rolsuper OR rolcreaterole,
@@ -69,8 +68,13 @@ def examine(installation: Installation, most_seconds: float | None = None) -> li
     root = str(installation.settings.project_root)
     findings = [Finding(check="project", is_well=True, finding=root)]
     until = None if most_seconds is None else time.monotonic() + most_seconds
+    incomplete: list[str] = []
     for name, check in CHECKS:
-        findings += _run(name, check, installation, until)
+        findings += _run(name, check, installation, incomplete, until)
+    if incomplete:
+        names = f"not completed within {most_seconds:.0f} s: {', '.join(incomplete)}"
+        missing = Finding(check="checks", is_well=False, finding=names, remedy=LOOK_AGAIN)
+        findings.append(missing)
     return findings
 
 
@@ -78,9 +82,13 @@ def _run(
     name: str,
     check: Callable[[Installation], Iterator[Finding]],
     installation: Installation,
+    incomplete: list[str],
     until: float | None = None,
 ) -> Iterator[Finding]:
-    """Yield what a check finds, for as long as there is time: it may look at many servers."""
+    """Yield what a check finds, for as long as there is time: it may look at many servers.
+
+    If there is not enough, its name is added to ``incomplete``.
+    """
     found = check(installation)
     while until is None or time.monotonic() < until:
         try:
@@ -91,7 +99,7 @@ def _run(
         if finding is None:
             return
         yield finding
-    yield Finding(check=name, is_well=False, finding=OUT_OF_TIME, remedy=CHECK_ALL)
+    incomplete.append(name)
 
 
 def _keys(installation: Installation) -> Iterator[Finding]:
