@@ -138,7 +138,7 @@ def test_excluded_and_hashed_values_are_nowhere(settings, tmp_path):
     assert len(hashes) == len({NAME, NATIONAL_ID, WORKER})
     assert b"has cases.properties.notee. Did you mean note?" in changed
     assert b"phone" not in changed.partition(b"Warning")[2]  # excluded already, so in no row
-    assert f"Rows of {path} that are loaded already keep their values.".encode() in changed
+    assert f"Rows of {path} that are loaded already keep their values".encode() in changed
     assert f"scout datasets drop {path} && scout run {path}".encode() in changed
     assert document["exclude_columns"] == {**EXCLUDE, "cases": ["owner_id", "properties.notee"]}
     assert document["hash_columns"] == HASH

@@ -279,9 +279,9 @@ def _change_config(
 
 def _are_links_complete(session: Session, source: Source, source_type: SourceType) -> bool:
     """Return whether a source has links, and none that lacks a required setting."""
-    links = session.scalars(
-        select(ProjectSource).where(ProjectSource.source_id == source.id, ProjectSource.is_active)
-    ).all()
+    is_of_source = (ProjectSource.source_id == source.id) & ProjectSource.is_active
+    with session.no_autoflush:  # the audit trail records what is not flushed yet
+        links = session.scalars(select(ProjectSource).where(is_of_source)).all()
     names = [_names(source).union(link.sync_config) for link in links]
     return bool(names) and not any(find_missing(source_type, each) for each in names)
 
