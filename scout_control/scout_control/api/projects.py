@@ -116,14 +116,15 @@ class Projects:
         columns |= {key: defaults[key] for key in reset}
         with self._installation.store.begin() as session:
             project = lookups.project(session, project_id, lock=True)
+            # Before the first change, which a query would flush: what is flushed is not audited.
+            if db_schema is not None and db_schema != project.db_schema:
+                _check_schema(session, db_schema)
             if "connection" in columns:
                 database = lookups.connection(session, columns.pop("connection"))
                 if database.id != project.connection_id:
                     _check_holds_no_data(session, project)
                     project.connection = database
                     project.connection_id = database.id
-            if db_schema is not None and db_schema != project.db_schema:
-                _check_schema(session, db_schema)
             for column, value in columns.items():
                 setattr(project, column, value)
             names = {"project": project_id}

@@ -307,8 +307,10 @@ def test_a_parameter_that_is_null_is_left_out(scout):
 def test_a_project_changes_its_connection_only_without_data(scout, link):
     scout.connections.add("other", "postgresql://u:p@h/x", test=False)
     dataset = scout.datasets.ensure("river", "hq")
-    changed = scout.projects.update("river", name="River", connection="other")
-    assert (changed.name, changed.connection, changed.db_schema) == ("River", "other", "public")
+    changed = scout.projects.update("river", name="River", connection="other", db_schema="lake")
+    [event] = scout.audit.list(action="updated", project="river")
+    assert {"name", "connection_id", "db_schema"} <= event.details["changes"].keys()
+    assert (changed.name, changed.connection, changed.db_schema) == ("River", "other", "lake")
 
     with scout.installation.store.begin() as session:
         session.execute(text("UPDATE scout_control.datasets SET status = 'ready'"))
