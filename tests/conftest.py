@@ -75,7 +75,7 @@ def postgres() -> Iterator[str]:
     if other := os.environ.get("SCOUT_TEST_DATABASE_URL"):
         yield other
         return
-    home = Path(tempfile.mkdtemp(prefix="scout-pg-", dir=_memory()))
+    home = Path(tempfile.mkdtemp(prefix="test-pg-", dir=_memory()))
     try:
         yield embedded_postgres.start(home / "data", durable=False, as_superuser=True)
     finally:

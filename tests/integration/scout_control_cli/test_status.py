@@ -59,7 +59,7 @@ def test_status_shows_what_the_lists_show(shared_installation, two, asked):
         or (project is not None and each.project == project)
         or (user is not None and each.user == user)
     ]
-    extra = {"health", "condition", "reason"}
+    extra = {"health", "condition", "reason", "needs_reconnect"}
     data = [{k: v for k, v in each.items() if k not in extra} for each in found.synced_data]
 
     def by_path(each):
