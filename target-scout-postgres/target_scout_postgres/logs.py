@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 LEVEL_VARIABLES = ("TARGET_SCOUT_POSTGRES_LOGLEVEL", "LOGLEVEL")  # the first one set wins
 NAME = "target-scout-postgres"
-NOTICE = "notice"
-"""The name under which JSON lines mark a warning for the program that started the target."""
+NOTICE, OF_ATTEMPT = "notice", "attempt"
+"""The name under which JSON lines mark a warning for the program that started the target, and the
+value for what is over with the next run: True marks all others."""
 # Control characters of terminals, and what hides or reverses text: names of streams are untrusted.
 CONTROL_CHARACTERS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -117,9 +118,14 @@ def warning(message: str, extra: Mapping[str, object] | None = None) -> None:
     log("warning", message, extra)
 
 
-def notice(message: str) -> None:
-    """Log a warning of names only that is to be shown with the result of the run."""
-    warning(message, {NOTICE: True})
+def notice(message: str, *, is_of_attempt: bool = False) -> None:
+    """Log a warning of names only that is to be shown with the result of the run.
+
+    Args:
+        message: The text.
+        is_of_attempt: It tells where this run ended, from which a next one goes on.
+    """
+    warning(message, {NOTICE: OF_ATTEMPT if is_of_attempt else True})
 
 
 def error(message: str) -> None:

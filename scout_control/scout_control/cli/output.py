@@ -163,7 +163,7 @@ def _draw_columns(rows: list[list[str]], titles: str) -> Iterator[str]:
     """Draw for files and pipes: one line per row, however long."""
     cells = [
         [
-            text if (row if titles == "row" else column) == 0 else " ".join(text.split())
+            text if (row if titles == "row" else column) == 0 else " ".join(text.splitlines())
             for column, text in enumerate(texts)
         ]
         for row, texts in enumerate(rows)

@@ -21,6 +21,7 @@ COMMITTED, WAITING, METRIC = "committed_rows", "waiting", "metric_info"
 LOADER_STARTS = "The loader starts."
 """What its launcher writes: discovery is over, whatever the plugins log later."""
 NOTICE, RULES = "notice", "column_rules"
+OF_ATTEMPT = "attempt"
 MAX_REASON_CHARACTERS = 200
 MAX_NOTICE_CHARACTERS = 500
 OWN_PLUGINS = frozenset({"tap-commcare", "tap-commcare-connect", "target-scout-postgres"})
@@ -83,6 +84,8 @@ class Notice:
     """A plugin of this project warns of something that people should see without the log."""
 
     text: str
+    is_of_attempt: bool = False
+    """Whether it only tells where an attempt ended, from which the next one goes on."""
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,9 @@ def is_only_progress(event: Mapping[str, Any]) -> bool:
 
 def _finding(event: Mapping[str, Any]) -> Notice | RuleOutcomes | None:
     """Return what an event of our plugins tells of the data; it holds names only."""
-    if event.get(NOTICE) is True:
+    if (kind := event.get(NOTICE)) is True or kind == OF_ATTEMPT:
         text = to_storable_text(" ".join(str(event.get("event")).split()))
-        return Notice(text[:MAX_NOTICE_CHARACTERS])
+        return Notice(text[:MAX_NOTICE_CHARACTERS], is_of_attempt=kind == OF_ATTEMPT)
     return _rule_outcomes(event.get(RULES))
 
 

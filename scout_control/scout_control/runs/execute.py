@@ -203,7 +203,9 @@ class Attempt:
         return replace(
             result,
             seconds=self._progress.seconds(),
-            notices=[self.log.redacted(text) for text in self._progress.notices],
+            notices=[
+                replace(each, text=self.log.redacted(each.text)) for each in self._progress.notices
+            ],
             column_rules=self._progress.column_rules,
         )
 

@@ -202,7 +202,7 @@ def _result_document(run: Run, result: RunResult, rows: Mapping[str, int]) -> di
 def _findings(run: Run, attempted: RunResult) -> dict[str, Any]:
     """Return what the next attempt at a run must know of this one."""
     found: dict[str, Any] = {
-        "warnings": _notices(run, attempted),
+        "warnings": _notices(run, attempted, is_over=False),
         column_rules.SO_FAR: rule_outcomes.so_far(run, attempted),
         STAGE_SECONDS: rules.seconds_together(attempted.seconds, run.result.get(STAGE_SECONDS, {})),
     }
@@ -213,14 +213,15 @@ def _warnings(run: Run, result: RunResult) -> list[str]:
     """Return what people should see of all attempts at a run although they read no log."""
     is_over = result.status is not RunStatus.PAUSED
     unmatched = column_rules.unmatched_text(result.column_rules or {}) if is_over else None
-    notices = _notices(run, result)
+    notices = _notices(run, result, is_over=is_over)
     return [unmatched, *notices] if unmatched else notices
 
 
-def _notices(run: Run, result: RunResult) -> list[str]:
+def _notices(run: Run, result: RunResult, *, is_over: bool) -> list[str]:
     outdated = column_rules.unmatched_text(run.result.get(column_rules.RESULT, {}))
     earlier = (text for text in run.result.get("warnings", ()) if text != outdated)
-    return list(dict.fromkeys([*earlier, *result.notices]))[:MAX_NOTICES]
+    latest = (each.text for each in result.notices if is_over or not each.is_of_attempt)
+    return list(dict.fromkeys([*earlier, *latest]))[:MAX_NOTICES]
 
 
 def _stream_document(outcome: str, rows: int) -> dict[str, Any]:

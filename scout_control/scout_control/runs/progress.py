@@ -55,7 +55,7 @@ class RunProgress:
         self.has_transforms = has_transforms
         self.models: tuple[int, int] | None = None
         """How many of dbt's models and tests have ended, and how many there are."""
-        self.notices: list[str] = []
+        self.notices: list[Notice] = []
         """What people should see although they read no log."""
         self.column_rules: dict[str, bool] = {}
         """Which rules for columns have matched something."""
@@ -145,8 +145,8 @@ class RunProgress:
     def _keep(self, reported: Notice | RuleOutcomes) -> None:
         if isinstance(reported, RuleOutcomes):
             self.column_rules |= reported.matched
-        elif reported.text not in self.notices and len(self.notices) < MAX_NOTICES:
-            self.notices.append(reported.text)
+        elif reported not in self.notices and len(self.notices) < MAX_NOTICES:
+            self.notices.append(reported)
 
     def _counts(self, stream: str) -> dict[str, int | None]:
         return self.streams.setdefault(stream, {"fetched": 0, "total": None, "committed": 0})

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from scout_control.datasets.row_counts import Committed
     from scout_control.meltano.process import ProcessResult
+    from scout_control.meltano.reports import Notice
     from scout_control.runs.prepare import Preparation
 
 NOT_COUNTED = (
@@ -51,7 +52,7 @@ class RunResult:
     pipeline: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Spent in each stage of this attempt."""
-    notices: Sequence[str] = ()
+    notices: Sequence[Notice] = ()
     """What people should see although they read no log."""
     column_rules: Mapping[str, bool] | None = None
     """Which rules for columns matched something, as far as it is known; None without rules."""

@@ -150,7 +150,8 @@ class Versions:
         elif tracker.is_staged and tracker.pending is None and stream.buffer.received_rows:
             logs.notice(
                 f"{stream.name}: no ACTIVATE_VERSION came for version {tracker.loading}, so its "
-                "records are not visible yet; readers still see the previous rows"
+                "records are not visible yet; readers still see the previous rows",
+                is_of_attempt=True,
             )
 
     def _is_first_version(self, stream: Stream) -> bool:
@@ -175,7 +176,8 @@ class Versions:
             which = f"no ACTIVATE_VERSION came for version {stream.versions.loading}"
             logs.info(f"{stream.name}: {which}; {why}")
         elif self._was_cut_off(stream):
-            logs.notice(f"{stream.name}: {CUT_OFF}; {why}, but may lack some")
+            told = f"{stream.name}: {CUT_OFF}; {why}, but may lack some"
+            logs.notice(told, is_of_attempt=True)
         self._checkpointer.activate(stream, stream.versions.loading)
 
     def _ended_cleanly(self, stream: Stream) -> bool:
@@ -183,7 +185,8 @@ class Versions:
         if not self._was_cut_off(stream):
             return True
         logs.notice(
-            f"{stream.name}: {CUT_OFF}; the new version was not activated, and the old rows stay"
+            f"{stream.name}: {CUT_OFF}; the new version was not activated, and the old rows stay",
+            is_of_attempt=True,
         )
         return False
 

@@ -143,6 +143,9 @@ def test_our_plugins_mark_what_people_should_see_without_the_log():
     for name in ("tap-commcare", "target-scout-postgres"):
         event = {"string_id": name, **NOTICE}
         assert report_of(event, {}) == Notice("cases: 2 records rejected")
+        assert report_of(event | {"notice": "attempt"}, {}) == Notice(
+            "cases: 2 records rejected", is_of_attempt=True
+        )
     long = {"string_id": "tap-commcare", "event": "x" * 9_000, "notice": True}
     assert len(report_of(long, {}).text) == 500
 

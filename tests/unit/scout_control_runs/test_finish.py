@@ -17,6 +17,7 @@ from scout_control.errors import (
 )
 from scout_control.meltano.log import RunLog
 from scout_control.meltano.process import ProcessResult
+from scout_control.meltano.reports import Notice
 from scout_control.rules import column_rules
 from scout_control.rules.expiry import MAX_PAUSE
 from scout_control.runs import finish, rule_outcomes, run_result
@@ -304,7 +305,8 @@ def test_all_attempts_at_a_run_share_its_time():
 
 def test_the_result_has_the_warnings_of_all_attempts_once():
     earlier = {"warnings": [RULES_UNKNOWN, "forms: 2 records rejected"], "column_rules": UNMATCHED}
-    found = RunResult(notices=["cases: 1 record rejected", "forms: 2 records rejected"])
+    rejected = ("cases: 1 record rejected", "forms: 2 records rejected")
+    found = RunResult(notices=[Notice(text) for text in rejected])
     document = finish.run_columns(a_run(result=earlier), found)["result"]
     assert document["warnings"] == ["forms: 2 records rejected", "cases: 1 record rejected"]
 
@@ -313,6 +315,17 @@ def test_the_result_has_the_warnings_of_all_attempts_once():
     assert document["warnings"] == [RULES_UNKNOWN, "forms: 2 records rejected"]
     assert document["column_rules"] == UNMATCHED
     assert "warnings" not in finish.run_columns(a_run(), RunResult())["result"]
+
+
+def test_where_an_attempt_ended_is_no_warning_of_a_run_that_goes_on():
+    told = [Notice("users: not visible yet", is_of_attempt=True), Notice("cases: 1 rejected")]
+    paused = RunResult(notices=told, error=RunPausedError("The source asks to wait.", "Wait."))
+    lasting, both = ["cases: 1 rejected"], [each.text for each in told]
+
+    assert finish.run_columns(a_run(), paused)["result"]["warnings"] == lasting
+    assert finish._findings(a_run(), replace(paused, error=None))["warnings"] == lasting
+    ended = replace(paused, error=RunFailedError("The source is gone.", "Look."))
+    assert finish.run_columns(a_run(), ended)["result"]["warnings"] == both
 
 
 def test_a_run_that_took_too_long_says_so():

@@ -139,7 +139,7 @@ def test_what_people_should_see_is_kept_once_and_within_bounds(progress):
     progress.update(RuleOutcomes({"cases.a": False}))
     progress.update(RuleOutcomes({"cases.b": True}))
 
-    assert progress.notices[:2] == ["warning 1", "warning 0"]
+    assert progress.notices[:2] == [Notice("warning 1"), Notice("warning 0")]
     assert len(progress.notices) == 20
     assert progress.column_rules == {"cases.a": False, "cases.b": True}
     assert progress.phase is before
