@@ -174,7 +174,7 @@ def _print_error(ctx: click.Context, error: ControlError) -> None:
     _print_json_error(ctx, error)
     for line in error.details:
         say(escaped(line), err=True)
-    say(f"Error: {escaped(str(error))}", err=True)
+    say(f"Error: {escaped(f'{error.cause} {error.remedy}')}", err=True)
 
 
 def _print_json_error(ctx: click.Context, error: ControlError) -> None:

@@ -26,7 +26,7 @@ MISSING = "domain or domains"
         ({SOURCE: BARE, LINK: BARE}, {}, (), ""),  # the link says so
         ({SOURCE: BARE, OTHER: FULL}, {}, (), MISSING),
         ({SOURCE: BARE}, {SOURCE: FULL, LINK: FULL}, (), ""),
-        ({SOURCE: BARE}, {SOURCE: FULL, LINK: BARE}, (), MISSING),
+        ({SOURCE: BARE}, {SOURCE: FULL, LINK: BARE}, (), f"{MISSING}, which river/hq needs"),
         ({SOURCE: BARE}, {SOURCE: FULL, LINK: ENDED}, (), MISSING),
         ({SOURCE: BARE}, {SOURCE: FULL, LINK: FULL}, (LINK,), MISSING),
         ({SOURCE: BARE}, {SOURCE: BARE}, (), ""),
@@ -34,7 +34,8 @@ MISSING = "domain or domains"
     ],
 )
 def test_of_a_source(desired, actual, removed, missing):
-    assert lacking_source("hq", TYPE, desired, actual, removed.__contains__) == missing
+    told = f"lacks the setting {missing}. Write it in config." if missing else ""
+    assert lacking_source("hq", TYPE, desired, actual, removed.__contains__) == told
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,7 @@ def test_mistakes_are_listed_once_in_the_order_of_files_and_lines():
         "b.yaml, line 1: third.",
     )
     assert str(error).startswith("Found 3 mistakes;")
+    assert str(error).endswith("\n".join(["", *error.details]))  # all that a notebook shows
     assert str(InvalidStateError(problems[:1])).startswith("Found 1 mistake;")
     assert dotted(("credentials", 0, "settings", "key")) == "credentials[0].settings.key"
 

@@ -66,7 +66,7 @@ def test_a_check_that_fails_is_a_finding_of_its_own(error):
         yield Finding(check="first", is_well=True, finding="fine")
         raise error
 
-    before, found = doctor._run("servers", check, None)
+    before, found = doctor._run("servers", check, None, [])
 
     assert (before.check, before.finding) == ("first", "fine")
     assert (found.check, found.is_well) == ("servers", False)
@@ -78,7 +78,7 @@ def test_keys_are_tried_and_their_origin_is_named(tmp_path):
     assert (found.is_well, found.finding) == (True, "from SCOUT_ENCRYPTION_KEYS")
 
     without = an_installation(tmp_path, database_url="postgresql://u@db/x")
-    [missing] = doctor._run("keys", doctor._keys, without)
+    [missing] = doctor._run("keys", doctor._keys, without, [])
     assert not missing.is_well
     assert "scout keys generate" in missing.remedy
 

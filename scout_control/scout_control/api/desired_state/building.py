@@ -74,8 +74,8 @@ class Builder:
             if source_type is None or each.document.problems:
                 continue
             known = self.items, self.actual.items
-            if missing := lacking_source(name, source_type, *known, self._is_removed):
-                each.add_problem(f"lacks the setting {missing}. Write it in config.")
+            if problem := lacking_source(name, source_type, *known, self._is_removed):
+                each.add_problem(problem)
 
     def _is_removed(self, key: Key) -> bool:
         return self.is_pruning and self.files.is_prunable(key)

@@ -24,7 +24,7 @@ def lacking_source(
     actual: State,
     is_removed: Callable[[Key], bool],
 ) -> str:
-    """Return what a source lacks that no link supplies; nothing if it is complete.
+    """Return what a source lacks that no link supplies, as a sentence; nothing if it is complete.
 
     Links that the files describe are judged by themselves.
     """
@@ -34,14 +34,17 @@ def lacking_source(
     if before is not None and settings.missing(source_type, before.fields):
         return ""
     links = {each for each in desired if each.kind == Kind.LINK and each.source == name}
-    others = [
-        item
+    others = {
+        each.name: item.fields
         for each, item in actual.items()
         if each.kind == Kind.LINK and each.source == name and item.is_active
         if each not in links and not is_removed(each)
-    ]
-    are_complete = not any(settings.missing(source_type, fields, each.fields) for each in others)
-    return "" if (links or others) and are_complete else missing
+    }
+    lacking = [n for n, own in others.items() if settings.missing(source_type, fields, own)]
+    if not missing or ((links or others) and not lacking):
+        return ""
+    users = f", which {lacking[0]} needs" if lacking else ""
+    return f"lacks the setting {missing}{users}. Write it in config."
 
 
 def lacking_link(key: Key, source_type: SourceType, desired: State, actual: State) -> str:

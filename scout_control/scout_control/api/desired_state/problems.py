@@ -51,6 +51,10 @@ class InvalidStateError(SettingsError):
         self.problems = ordered
         self.details = tuple(map(str, ordered))
 
+    def __str__(self) -> str:
+        """Return all that is wrong: a program or a notebook shows nothing else of it."""
+        return "\n".join([super().__str__(), *self.details])
+
 
 def dotted(path: Iterable[str | int]) -> str:
     """Return a path in a document as text, such as ``credentials[0].kind``."""
