@@ -14,7 +14,7 @@ import pytest
 import scout_control.cli
 from click.testing import CliRunner
 from scout_control.cli.base import LazyGroup, json_option
-from scout_control.cli.output import print_result, print_table
+from scout_control.cli.output import _draw_folded, print_result, print_table
 from scout_control.rules.json_values import to_json_value
 
 
@@ -110,6 +110,15 @@ def test_non_finite_numbers_are_text_in_json():
     result = CliRunner().invoke(commands(act), ["act"])
 
     assert json.loads(result.stdout, parse_constant=lambda _: None) == ["NaN", "-Infinity", 1.5]
+
+
+def test_spaces_stay_so_that_plans_can_be_read(capsys):
+    plan = ["Hash Join", "  Hash Cond: (a = b)", "  ->  Seq Scan on a  (cost=0)"]
+    print_table([{"QUERY PLAN": line} for line in plan], ["QUERY PLAN"], "No rows.")
+
+    assert capsys.readouterr().out.splitlines()[1:] == plan
+    folded = _draw_folded([["QUERY PLAN"], *([line] for line in plan)], "row")
+    assert [line.rstrip() for line in folded[1:]] == plan
 
 
 def test_columns_with_the_same_name_keep_their_values(capsys):
