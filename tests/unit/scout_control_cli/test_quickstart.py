@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from types import SimpleNamespace
 
 import click
@@ -14,6 +15,7 @@ from scout_control.api.quickstart.answers import Answers
 from scout_control.api.quickstart.given import Given
 from scout_control.api.quickstart.setup import Setup
 from scout_control.cli import quickstart
+from scout_control.cli import waiting as waits
 from scout_control.cli.main import main
 from scout_control.cli.quickstart_questions import Interview, missing_error
 from scout_control.cli.waiting import waiting
@@ -124,6 +126,24 @@ def test_a_wait_is_told_with_its_reason(capsys):
         "Testing it at https://hq: no connection, try 2 (giving up in 10 s)",
         "Testing it at https://hq: no connection, try 3 (giving up in 9 s)",
     ]
+
+
+def test_a_long_wait_is_told_again_and_again_until_it_is_over(monkeypatch):
+    said, is_twice = [], threading.Event()
+
+    def say(text, *, err):
+        assert err
+        said.append(text)
+        if sum("so far" in each for each in said) >= 2:
+            is_twice.set()
+
+    monkeypatch.setattr(waits, "LINE_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(waits, "say", say)
+    with waiting("Testing it"):
+        assert is_twice.wait(10)
+
+    assert said[:3] == ["Testing it...", *["Testing it: 0 s so far"] * 2]
+    assert not [each for each in threading.enumerate() if each.name.endswith("(remind)")]
 
 
 def test_a_server_that_does_not_respond_is_told_at_once_and_kept_if_named_again(
