@@ -222,6 +222,22 @@ def needs_key(*settings: Mapping[str, Any]) -> bool:
     return any(paths for paths in united(*settings)[HASH].values())
 
 
+def added(settings: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Rules]:
+    """Return the rules in settings that are not there yet; the others were accepted once."""
+    return {
+        name: {
+            stream: new
+            for stream, paths in (settings.get(name) or {}).items()
+            if (new := _without(paths, (before.get(name) or {}).get(stream, ())))
+        }
+        for name in NAMES
+    }
+
+
+def _without(paths: Iterable[str], others: Container[str]) -> list[str]:
+    return [path for path in paths if path not in others]
+
+
 def find_conflict(
     settings: Mapping[str, Any],
     catalog: Mapping[str, Mapping[str, Any]],

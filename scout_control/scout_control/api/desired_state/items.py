@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 
 class Kind(StrEnum):
@@ -71,6 +69,8 @@ class Item:
 
 
 State = dict[Key, Item]
+Catalog = Mapping[str, Mapping[str, Any]]
+"""The discovered streams of a source, each with its key and schema."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,10 @@ class Actual:
     """What there is, and what else is needed to judge files."""
 
     items: State = field(default_factory=dict)
-    known_streams: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """The discovered streams by source, where its type does not declare them."""
     projects_with_data: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """The paths of datasets by their aliases."""
+    dataset_schemas: frozenset[str] = frozenset()
+    """The schemas of datasets, their aliases included."""
     omitted: str = ""
     """What belongs to users, who connect and consent themselves; for people."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from scout_control.api.desired_state.items import Kind
 from scout_control.api.desired_state.planning import Plan, make_plan
 from scout_control.api.desired_state.references import Secrets
 from scout_control.api.link_remains import join_commands
+from scout_control.datasets import sharing
 from scout_control.errors import ConflictError
 from scout_control.store import locks
 
@@ -86,6 +88,8 @@ class Application:
             find_type=self._installation.plugins.source_type,
             secrets=self._secrets,
             is_pruning=self._is_pruning,
+            find_catalog=partial(actual.catalog, self._installation),
+            find_own_roles=partial(sharing.own_roles, self._installation),
         )
         prunable = self._files.is_prunable if self._is_pruning else lambda _: False
         return make_plan(builder.build(), there_is.items, prunable)
