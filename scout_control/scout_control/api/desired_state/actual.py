@@ -13,6 +13,7 @@ from scout_control.errors import ControlError
 from scout_control.installation import secret_context
 from scout_control.installation.installation import PARAMETERS
 from scout_control.rules import retention
+from scout_control.rules.lost_accounts import Account
 from scout_control.rules.statuses import LIVE, WAITING
 from scout_control.rules.wording import counted
 from scout_control.store import lookups, metadata
@@ -126,6 +127,7 @@ class _Reader:
                 fields=fields,
                 secrets=secrets,
                 address=settings.address(fields, source_type) if source_type else {},
+                accounts=tuple(_account(each) for each in credentials if _is_of(each, row)),
                 data=f"the credentials of {counted(users, 'user')}" if users else "",
             )
 
@@ -187,6 +189,15 @@ class _Reader:
         except ControlError:
             return None
         return {str(name): str(value) for name, value in fields.items()}
+
+
+def _is_of(credential: Credential, source: Source) -> bool:
+    return credential.source_id == source.id and credential.is_valid
+
+
+def _account(row: Credential) -> Account:
+    owner, name = ("user", row.user_id) if row.user_id else ("project", str(row.project_id))
+    return Account(source=row.source.name, owner=owner, name=name, kind=row.kind)
 
 
 def _dataset(row: Dataset) -> Item:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scout_control.rules.lost_accounts import Account
 
 
 class Kind(StrEnum):
@@ -56,6 +59,8 @@ class Item:
     key decrypts them."""
     address: Mapping[str, str] = field(default_factory=dict)
     """Where the secrets are sent; they are bound to it."""
+    accounts: tuple[Account, ...] = ()
+    """The accounts of an actual source that are connected."""
     data: str = ""
     """The data that goes with an actual item when it is removed, for people."""
     busy_with: str | None = None
