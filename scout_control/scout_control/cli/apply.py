@@ -72,7 +72,7 @@ def apply(
     from scout_control.api.desired_state.service import Application
 
     application = Application(scout.installation, files, is_pruning=prune)
-    plan = application.plan()
+    plan = application.plan(is_warning=is_plan)
     if is_plan:
         print_result(plan.as_dict(), lambda: _say_plan(plan))
         return

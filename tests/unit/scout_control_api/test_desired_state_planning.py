@@ -8,6 +8,7 @@ import pytest
 from scout_control.api.desired_state.execution import Outcome
 from scout_control.api.desired_state.items import Item, Key, Kind
 from scout_control.api.desired_state.planning import Action, make_plan
+from scout_control.api.desired_state.unseen_rules import changed
 from scout_control.cli import plan_text
 from scout_control.rules.lost_accounts import Account
 
@@ -267,3 +268,20 @@ def test_a_new_address_tells_which_accounts_must_be_connected_again():
     assert "--project river --kind oauth2" in both
     same_address = state(source=Item(fields={**HQ, "streams": ["cases"]}, address={"url": "a"}))
     assert shown(same_address, before)[1] == []
+
+
+def test_links_whose_rules_change_are_those_of_a_changed_source_or_link():
+    link = key("link", "river/hq")
+    of_source = Item(fields={**HQ, "hash": {"cases": ["properties.phone"]}})
+    of_link = Item(fields={**LINK, "exclude": {"cases": ["properties.village"]}})
+
+    assert changed(state(), state()) == {}
+    assert changed(state(link=of_link), state(link=None)) == {}  # nothing is loaded yet
+    assert changed(state(link=of_link), state(link=of_link)) == {}
+    rules = {
+        "exclude_columns": {"cases": ["properties.village"]},
+        "hash_columns": {"cases": ["properties.phone"]},
+    }
+    assert changed(state(source=of_source, link=of_link), state()) == {link: rules}
+    without = {link: {"exclude_columns": {}, "hash_columns": {}}}
+    assert changed(state(), state(source=of_source)) == without

@@ -77,6 +77,8 @@ class Plan:
 
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What may be mistaken; applying says it, too, of each change."""
 
     @property
     def removals(self) -> tuple[Change, ...]:
@@ -97,7 +99,7 @@ class Plan:
         return {
             "has_changes": bool(self.changes),
             "changes": [each.as_dict() for each in self.changes],
-            "notes": list(self.notes),
+            "notes": [*self.warnings, *self.notes],
         }
 
 

@@ -121,6 +121,11 @@ def from_stored(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {CONFIG: config, **canonical(beside)}
 
 
+def rules(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rules for columns among fields, by the names of their settings."""
+    return {stored: fields.get(name) or {} for stored, name in BESIDE.items() if name in RULES}
+
+
 def of_file(value: Any) -> dict[str, Any]:
     """Return the fields that a source or link of a file has beside ``config``."""
     return canonical({name: getattr(value, name) for name in BESIDE.values()})
@@ -143,15 +148,15 @@ def _check_columns(
     described: Described, source_type: SourceType, catalog: Catalog, found: Mapping[str, Any]
 ) -> None:
     """Note what is wrong with the columns that must not arrive, or only hashed."""
-    before = {stored: found.get(name) for stored, name in BESIDE.items()}
+    before = rules(found)
     for stored, name in BESIDE.items():
         for stream, paths in (getattr(described.value, name) if name in RULES else {}).items():
-            rules = {stored: {stream: paths}}
-            if error := column_rules.find_error(rules):
+            rule = {stored: {stream: paths}}
+            if error := column_rules.find_error(rule):
                 described.add_problem(f"is wrong. {error}", name, stream)
                 continue
             try:
-                check_column_rules(source_type, rules, catalog, before)
+                check_column_rules(source_type, rule, catalog, before)
             except ControlError as error:
                 described.add_problem(f"is wrong. {error}", name, stream)
 
