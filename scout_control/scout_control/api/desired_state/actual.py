@@ -46,7 +46,7 @@ def read(installation: Installation, secrets_of: AbstractSet[Kind]) -> Actual:
 
 
 def catalog(installation: Installation, source: str) -> Catalog:
-    """Return the discovered streams of a source; empty if there are none."""
+    """Return the discovered streams of a source; empty before the first discovery."""
     with installation.store.begin() as session:
         named = select(Source.id).where(Source.name == source, Source.is_active)
         found = session.scalar(named)
