@@ -134,9 +134,18 @@ def test_a_changed_address_invalidates_credentials(senders):
     path = senders.dataset()
     senders.connect(project="river")
     senders.scout.credentials.save("hq", "oauth2", {"refresh_token": "canary"}, user="ann")
+    senders.scout.projects.create("lake")
+    never_connected = senders.dataset("lake")
+    owned = {"project": "river", "user": "ann"}
+    [planned] = senders.scout.plan(
+        {"sources": {"hq": {"type": "sender", "base_url": senders.elsewhere.url}}}
+    ).notes
+    assert planned.startswith("2 accounts must be connected again: ")
+    assert all(f"{owner} {name}" in planned for owner, name in owned.items())
 
     senders.scout.sources.update("hq", base_url=senders.elsewhere.url)
 
+    assert senders.scout.datasets.show(never_connected).sync_error is None
     logins = senders.scout.credentials.list()
     assert {each.status for each in logins} == {"needs reconnect"}
     assert {each.last_error for each in logins} == {

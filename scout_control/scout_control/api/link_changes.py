@@ -76,7 +76,7 @@ class LinkChange:
         given = {**(self.config or {}), **self._rules(link)}
         unset = self._unset(link, source_type, [*columns, *given])
         settings = check_config(source_type, given, known)
-        check_column_rules(source_type, settings, catalog)
+        check_column_rules(source_type, settings, catalog, link.sync_config)
         warn_about_unchecked_streams(source_type, settings, known, link.source.name)
         link.is_active = True
         for name in unset & set(COLUMNS.values()):

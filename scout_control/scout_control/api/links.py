@@ -201,11 +201,18 @@ class Links:
             )
             return [lookups.path(each) for each in rows]
 
-    def unseen_paths(self, project: str, source: str) -> Sequence[str]:
+    def unseen_paths(
+        self, project: str, source: str, *, rules: Mapping[str, Any] | None = None
+    ) -> Sequence[str]:
         """Return warnings of ``exclude`` and ``hash`` paths that no row loaded so far has.
 
         Such a path may be mistyped, and protects nothing then. One that other rules may have kept
         out of the rows is not told.
+
+        Args:
+            project: The id of the project.
+            source: The name of the source.
+            rules: All rules that are to be, in place of those of the link and its source.
         """
         with self._installation.store.begin() as session:
             link = lookups.link(session, project, source)
@@ -214,7 +221,7 @@ class Links:
                     Dataset.project_source_id == link.id, Dataset.status != DatasetStatus.EXPIRED
                 )
             ).all()
-        found = [unseen_paths.find(self._installation, each) for each in loaded[:MAX_READ]]
+        found = [unseen_paths.find(self._installation, each, rules) for each in loaded[:MAX_READ]]
         texts = {
             name: [each[name] for each in found if name in each] for name in set().union(*found)
         }

@@ -181,7 +181,7 @@ def _check_schema(session: Session, name: str) -> None:
     if why is None:
         is_of_dataset = or_(Dataset.schema_name == name, Dataset.alias == name)
         if session.scalar(select(Dataset.id).where(is_of_dataset)) is not None:
-            why = "must not be a schema of a dataset"
+            why = schema_names.OF_DATASET
     if why is not None:
         raise SettingsError(f"The schema {name!r} {why}.", "Choose another one.")
 

@@ -215,7 +215,7 @@ class Scout:
         from scout_control.api.desired_state.service import Application
 
         application = Application(self.installation, desired, is_pruning=prune)
-        plan = application.plan()
+        plan = application.plan(is_warning=False)
         if plan.removals and not may_remove:
             raise ConflictError(
                 f"{counted(len(plan.removals), 'object')} would be removed; nothing was changed.",

@@ -96,13 +96,22 @@ def check_column_rules(
     source_type: SourceType,
     settings: Mapping[str, Any],
     catalog: Mapping[str, Mapping[str, Any]],
+    before: Mapping[str, Any],
 ) -> None:
-    """Check rules for columns against the streams that are known.
+    """Check new rules for columns against the streams that are known.
+
+    Args:
+        source_type: The type of the source.
+        settings: Settings with rules.
+        catalog: The discovered streams; empty before the first discovery.
+        before: The settings until now: what has them already stays, such as what was exported.
 
     Raises:
         SettingsError: A stream or column does not exist, or a key would be left out.
     """
-    if conflict := column_rules.find_conflict(settings, catalog, source_type.streams):
+    if conflict := column_rules.find_conflict(
+        column_rules.added(settings, before), catalog, source_type.streams
+    ):
         raise SettingsError(*conflict)
 
 

@@ -99,7 +99,7 @@ class Sources:
         check_url(base_url)
         if not may_be_incomplete:
             check_complete(extractor, {*settings, *(() if base_url is None else (BASE_URL,))})
-        check_column_rules(extractor, settings, {})
+        check_column_rules(extractor, settings, {}, {})
         warn_about_unchecked_streams(extractor, settings, frozenset(), name)
         with self._installation.store.begin() as session:
             source = Source(
@@ -272,7 +272,7 @@ def _change_config(
     catalog = metadata.catalog_of_source(session, source.id)
     known = singer_catalog.ids(catalog)
     checked = check_config(source_type, config, known)
-    check_column_rules(source_type, checked, catalog)
+    check_column_rules(source_type, checked, catalog, source.config)
     warn_about_unchecked_streams(source_type, checked, known, source.name)
     source.config = merged(source.config, checked, reset)
 

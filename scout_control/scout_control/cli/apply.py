@@ -72,7 +72,7 @@ def apply(
     from scout_control.api.desired_state.service import Application
 
     application = Application(scout.installation, files, is_pruning=prune)
-    plan = application.plan()
+    plan = application.plan(is_warning=is_plan)
     if is_plan:
         print_result(plan.as_dict(), lambda: _say_plan(plan))
         return
@@ -150,7 +150,7 @@ def _print_result(result: Result) -> None:
         total, failed = len(result.outcomes), len(result.failures)
         done = total - sum(each.status != "done" for each in result.outcomes)
         text = f"Done: {done} of {counted(total, 'change')}."
-        say(text if not failed else f"{text} Failed: {failed}. Apply again when it is mended.")
+        say(text if not failed else f"{text} Failed: {failed}. Correct it, then apply again.")
 
     print_result(result.as_dict(), show)
 

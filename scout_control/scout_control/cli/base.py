@@ -285,20 +285,20 @@ def prompt(label: str, options: str, *, hide_input: bool = False) -> str:
     """Ask a person; where no one can be asked, name the options to give instead.
 
     Raises:
-        SettingsError: No one can be asked.
-        click.Abort: Ctrl-C, or Ctrl-D at a terminal.
+        SettingsError: No one can be asked, or Ctrl-D was pressed.
+        click.Abort: Ctrl-C.
     """
+    # What comes from a pipe is shown nowhere.
+    is_hidden = hide_input and sys.stdin.isatty()
     try:
-        # What comes from a pipe is shown nowhere.
-        is_hidden = hide_input and sys.stdin.isatty()
         return str(click.prompt(label, hide_input=is_hidden, err=True))
     except click.Abort as error:
-        if not isinstance(error.__context__, EOFError) or sys.stdin.isatty():
+        if not isinstance(error.__context__, EOFError):
             raise
-    say("", err=True)  # the question has no end of line
-    raise SettingsError(
-        f"{label} was not given, and no one could be asked.", f"Give it with {options}."
-    )
+    if not is_hidden:
+        say("", err=True)  # the question has no end of line
+    reason = "" if sys.stdin.isatty() else ", and no one could be asked"
+    raise SettingsError(f"{label} was not given{reason}.", f"Give it with {options}.")
 
 
 def read_secret(

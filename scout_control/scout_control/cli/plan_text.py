@@ -27,6 +27,7 @@ VERBS = {Action.ADD: "added", Action.CHANGE: "changed", Action.REMOVE: "removed"
 def lines(plan: Plan) -> Iterator[str]:
     """Yield one line per change, then the notes, then a summary."""
     yield from map(line, plan.changes)
+    yield from plan.warnings
     yield from plan.notes
     yield summary(plan)
 

@@ -15,6 +15,7 @@ from scout_control.cli.base import (
     parse_settings,
     read_secret,
     unset_option,
+    wants_json,
     with_scout,
 )
 from scout_control.cli.confirmation import confirm, yes_option
@@ -28,6 +29,10 @@ from scout_control.cli.links import (
     tell,
 )
 from scout_control.cli.output import print_done, print_record, print_result, print_table, suggest
+from scout_control.cli.terminal import say
+from scout_control.rules import lost_accounts
+from scout_control.rules.credential_kinds import NEEDS_RECONNECT
+from scout_control.rules.lost_accounts import Account
 from scout_control.rules.terminal import escaped
 from scout_control.rules.wording import counted
 
@@ -126,9 +131,10 @@ def add(scout: Scout, name: str, *, source_type: str, **options: Any) -> None:
 @with_scout
 def update(scout: Scout, name: str, *, unset: tuple[str, ...], **options: Any) -> None:
     """Change a source; what is not named stays as it is."""
-    before = rule_changes.read(scout.installation, name)
+    before, connected = rule_changes.read(scout.installation, name), _accounts(scout, name)
     _print(scout.sources.update(name, **_source_fields(options), unset=unset))
     tell(rule_notes(scout, name, before))
+    _tell_of_lost_accounts(connected, _accounts(scout, name))
 
 
 @sources.command("remove")
@@ -170,6 +176,28 @@ sources.add_command(hidden_alias(remove), "unlink")
 def _print(source: Source) -> None:
     record = source.as_dict()
     print_result(record, lambda: print_record(record))
+
+
+def _accounts(scout: Scout, source: str) -> list[Account]:
+    """Return the accounts of a source that are connected."""
+    return [
+        Account(
+            source=each.source,
+            owner="user" if each.user else "project",
+            name=str(each.user or each.project),
+            kind=each.kind,
+        )
+        for each in scout.credentials.list()
+        if each.source == source and each.status != NEEDS_RECONNECT
+    ]
+
+
+def _tell_of_lost_accounts(before: list[Account], after: list[Account]) -> None:
+    """Tell people which accounts must be connected again after a change of the address."""
+    lost = [each for each in before if each not in after]
+    if lost and not wants_json():
+        say(lost_accounts.text(lost), err=True)
+        suggest(lost[0].command)
 
 
 def _source_fields(options: dict[str, Any]) -> dict[str, Any]:

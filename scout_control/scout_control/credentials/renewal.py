@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from scout_control.credentials import schedules
 from scout_control.credentials.oauth import OAuthClient
@@ -242,16 +242,29 @@ def _grant(keyring: Keyring, plugins: Plugins, credential: Credential) -> Grant:
 
 
 def invalidate_all(session: Session, source: Source) -> int:
-    """Invalidate all credentials of a source whose address changed; return their number."""
+    """Invalidate all credentials of a source whose address changed; return their number.
+
+    The datasets that are read with them are unscheduled: their runs could only fail. Connecting an
+    account schedules its datasets again.
+    """
     invalidated = session.execute(
         update(Credential)
         .where(Credential.source_id == source.id)
         .values(is_valid=False, last_error=secret_context.ADDRESS_CHANGED)
         .returning(Credential.id)
     ).all()
-    links = select(ProjectSource.id).where(ProjectSource.source_id == source.id)
-    # Scheduled runs could only fail; connecting an account schedules its datasets again.
-    if invalidated:
-        of_source = Dataset.project_source_id.in_(links)
-        datasets.unschedule(session, of_source, secret_context.ADDRESS_CHANGED)
+    theirs = (
+        select(Credential.id)
+        .join(ProjectSource, ProjectSource.source_id == Credential.source_id)
+        .where(
+            Credential.source_id == source.id,
+            ProjectSource.id == Dataset.project_source_id,
+            or_(
+                Credential.user_id == Dataset.user_id,
+                Dataset.user_id.is_(None) & (Credential.project_id == ProjectSource.project_id),
+            ),
+        )
+        .correlate(Dataset)
+    )
+    datasets.unschedule(session, theirs.exists(), secret_context.ADDRESS_CHANGED)
     return len(invalidated)

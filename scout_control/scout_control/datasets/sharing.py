@@ -66,7 +66,7 @@ def check_names(installation: Installation, names: Iterable[str]) -> None:
     Raises:
         SettingsError: One is a role of Postgres or of Scout.
     """
-    own = _own_roles(installation, names)
+    own = own_roles(installation, names)
     for name in names:
         if why := reader_roles.find_error(name) or own.get(name):
             raise unsuitable(name, why)
@@ -80,7 +80,7 @@ def unsuitable(name: str, why: str) -> SettingsError:
     )
 
 
-def _own_roles(installation: Installation, names: Iterable[str]) -> dict[str, str]:
+def own_roles(installation: Installation, names: Iterable[str]) -> dict[str, str]:
     """Return which of these roles are those of datasets, or of control itself, and why not."""
     with installation.store.begin() as session:
         schemas = {name.rpartition("_")[0] for name in names if name.isprintable()}

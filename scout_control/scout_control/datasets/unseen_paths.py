@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scout_control.datasets import query
 from scout_control.datasets.query_role import time_limit
@@ -24,14 +24,21 @@ READ_ROWS = 5000
 LONGEST_SECONDS = 30.0
 
 
-def find(installation: Installation, dataset: Dataset) -> Mapping[str, str]:
+def find(
+    installation: Installation, dataset: Dataset, new_rules: Mapping[str, Any] | None = None
+) -> Mapping[str, str]:
     """Return what to tell of each rule; an empty text if the loaded rows have what it names.
 
     Rules are missing that have matched something, and those of which nothing can be told: nothing
     is loaded, or it cannot be read, or other rules may have kept it from being loaded.
+
+    Args:
+        installation: The installation.
+        dataset: The dataset.
+        new_rules: Settings with rules that are to replace those of its link and source.
     """
     link = dataset.project_source
-    settings = (link.source.config, link.sync_config)
+    settings = (link.source.config, link.sync_config) if new_rules is None else (new_rules,)
     with installation.store.begin() as session:
         known = runs.column_rules_known(session, dataset.id)
     matched = [name for name, is_matched in known.items() if is_matched]

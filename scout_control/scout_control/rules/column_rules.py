@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scout_control.rules import column_paths
 from scout_control.rules.suggestions import advice, did_you_mean
+from scout_control.rules.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -203,9 +204,8 @@ def unmatched_text(rules: Mapping[str, bool]) -> str | None:
     names = sorted(name for name, is_matched in rules.items() if not is_matched)
     if not names:
         return None
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    named = ", ".join(names[:MAX_NAMED])
-    return f"exclude/hash rules matched nothing: {named}{more}. {UNMATCHED_REMEDY}"
+    named = listed(names, MAX_NAMED)
+    return f"exclude/hash rules matched nothing: {named}. {UNMATCHED_REMEDY}"
 
 
 def pop_loader_settings(source: dict[str, Any], link: dict[str, Any]) -> dict[str, str]:
@@ -220,6 +220,22 @@ def pop_loader_settings(source: dict[str, Any], link: dict[str, Any]) -> dict[st
 def needs_key(*settings: Mapping[str, Any]) -> bool:
     """Return whether anything is hashed."""
     return any(paths for paths in united(*settings)[HASH].values())
+
+
+def added(settings: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Rules]:
+    """Return the rules in settings that are not there yet; the others were accepted once."""
+    return {
+        name: {
+            stream: new
+            for stream, paths in (settings.get(name) or {}).items()
+            if (new := _without(paths, (before.get(name) or {}).get(stream, ())))
+        }
+        for name in NAMES
+    }
+
+
+def _without(paths: Iterable[str], others: Container[str]) -> list[str]:
+    return [path for path in paths if path not in others]
 
 
 def find_conflict(

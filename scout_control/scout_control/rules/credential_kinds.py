@@ -11,6 +11,8 @@ IS_RESET = "was deleted, because no encryption key decrypted it"
 """Completes a sentence about a secret."""
 CREDENTIAL_WAS_RESET = f"The credential {IS_RESET}."
 """The last error of a credential whose loss a person has confirmed."""
+NEEDS_RECONNECT = "needs reconnect"
+"""The status of a credential that a person must connect again."""
 OAUTH = "oauth2"
 ANY_SETTINGS = "settings"
 NO_CREDENTIAL = "none"
@@ -28,5 +30,5 @@ FIELDS_BY_KIND: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def credential_status(expires_at: datetime | None, now: datetime, *, is_valid: bool) -> str:
     """Return the status of a credential as people see it."""
     if not is_valid:
-        return "needs reconnect"
+        return NEEDS_RECONNECT
     return "expired" if expires_at is not None and expires_at <= now else "connected"

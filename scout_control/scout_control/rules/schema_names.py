@@ -9,6 +9,7 @@ MAX_BYTES = 63
 RESERVED = frozenset({"information_schema", "scout_control", "scout_meltano"})
 SPECIAL = "$user"
 """In a search path, even in quotes: a schema that is called like the role that looks."""
+OF_DATASET = "must not be a schema of a dataset"
 MINTED = re.compile(r"data_(?:[a-z0-9_]+_[0-9a-f]{8}|[0-9a-f]{8}|[0-9a-f]{16})")
 
 

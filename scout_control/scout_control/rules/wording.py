@@ -20,6 +20,12 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
     return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
 
 
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return names in one line, of many only the first: ``a, b, c, d, e and 34 more``."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
 def interruption(signals: Sequence[int]) -> str | None:
     """Return which of the signals that a process received interrupted it; None without any."""
     if not signals:

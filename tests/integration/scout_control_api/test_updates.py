@@ -11,7 +11,7 @@ from math import inf
 import pytest
 from scout_control.api import dataset_checks
 from scout_control.errors import ConflictError, NotFoundError, SettingsError
-from scout_control.store.models import Dataset, Project
+from scout_control.store.models import Dataset, Project, SourceMetadata
 from sqlalchemy import text
 from support.workers import LONGEST_SECONDS
 
@@ -382,6 +382,39 @@ def test_commands_change_only_what_they_name(scout, run):
     run("links", "add", "hq", "--project", "lake")
     assert run("links", "remove", "hq", "--project", "lake", "--drop", "--yes")["success"]
     removed_once_that_is_confirmed(scout, run)
+
+
+def test_a_plan_refuses_what_apply_would_refuse(scout, run, tmp_path):
+    catalog = {"cases": {"key": ["id"], "schema": {"properties": {"id": {}, "properties": {}}}}}
+    scout.links.add("river", "hq", mode="project", exclude={"cases": ["gone"]})
+    with scout.installation.store.begin() as session:
+        source = session.scalars(text("SELECT id FROM scout_control.sources")).one()
+        document = {"streams": catalog}
+        session.add(SourceMetadata(source_id=source, project_id="river", document=document))
+    before, file = scout.audit.list(limit=100), tmp_path / "scout.yaml"
+    link = "projects:\n  river:\n    sources:\n      hq:\n        interval: 6h\n        exclude: "
+    file.write_text(link + "{cases: [gone, propertis.village]}\n")
+
+    for words in (("apply", str(file), "--plan"), ("apply", str(file))):
+        said = run(*words, code=2)
+        assert f"{file}, line 6: " in said
+        assert "cases has no column propertis. Did you mean properties?" in said
+    assert scout.audit.list(limit=100) == before
+    file.write_text(link + "{cases: [gone, properties.village]}\n")
+    assert "To be added: 1, changed: 1." in run.text("apply", str(file), "--plan")
+    assert "Done: 2 of 2 changes." in run.text("apply", str(file))
+
+
+def test_a_new_address_tells_whom_to_connect_again(scout, run):
+    fields = {"username": "me", "api_key": "canary"}
+    scout.credentials.save("hq", "api_key", fields, project="river")
+    moved = ("sources", "update", "hq", "--base-url", "https://hq.example.org")
+    said = run.text(*moved)
+
+    assert "1 account must be connected again: project river.\n" in said
+    assert "Next: scout credentials connect hq --project river --kind api_key\n" in said
+    assert "canary" not in said
+    assert "connected again" not in run.text(*moved)  # the address is the same
 
 
 def removed_once_that_is_confirmed(scout, run):

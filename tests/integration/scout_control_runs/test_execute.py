@@ -16,6 +16,7 @@ import psutil
 import psycopg2
 import pytest
 from scout_control.api import dataset_checks
+from scout_control.api.desired_state.problems import InvalidStateError
 from scout_control.errors import ConflictError, NotFoundError, RunPausedError, SettingsError
 from scout_control.meltano import workdir
 from scout_control.store.models import Run
@@ -144,10 +145,16 @@ def test_a_rate_limited_run_pauses_and_resumes_from_its_bookmarks(installation):
     unseen = "No row that is loaded has things.data.ph?oe."
     assert installation.scout.links.unseen_paths(project, source) == [unseen]
     link = {"mode": "project", "hash": {"things": ["data.phone", "data.phnoe"]}}
-    applied = installation.scout.apply({"projects": {project: {"sources": {source: link}}}})
+    desired = {"projects": {project: {"sources": {source: link}}}}
+    mistyped = "Warning: No row that is loaded has things.data.phnoe. Did you mean phone?"
+    assert installation.scout.plan(desired).warnings == (mistyped,)
+    column = {**link, "hash": {"things": ["nmae"]}}
+    with pytest.raises(InvalidStateError) as wrong:
+        installation.scout.plan({"projects": {project: {"sources": {source: column}}}})
+    assert "things has no column nmae. Did you mean name?" in wrong.value.details[0]
+    applied = installation.scout.apply(desired)
     assert [each.message for each in applied.outcomes] == [
-        "Warning: No row that is loaded has things.data.phnoe. Did you mean phone? "
-        f"Rows of {dataset} that are loaded already lack the values that "
+        f"{mistyped} Rows of {dataset} that are loaded already lack the values that "
         "were excluded. To load everything again: "
         f"scout datasets drop {dataset} && scout run {dataset}"
     ]

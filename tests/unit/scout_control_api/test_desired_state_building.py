@@ -30,7 +30,7 @@ LINKED = (
 )
 
 
-def build(text, actual=None, *, pruning=False, data=(), **environment):
+def build(text, actual=None, *, pruning=False, data=(), catalog=None, own=(), **environment):
     document = yaml_documents.parse(text, "a.yaml", Path())
     builder = Builder(
         files=files.merge([document]),
@@ -38,6 +38,8 @@ def build(text, actual=None, *, pruning=False, data=(), **environment):
         find_type=PLUGINS.source_type,
         secrets=Secrets(environment),
         is_pruning=pruning,
+        find_catalog=lambda _: catalog or {},
+        find_own_roles=lambda named: {each: "is Scout's" for each in own if each in named},
     )
     return {str(key): item for key, item in builder.build().items()}
 
@@ -307,12 +309,70 @@ def test_streams_are_checked_against_what_discovery_found_where_the_type_declare
         document = yaml_documents.parse(text, "a.yaml", Path())
         return Builder(
             files=files.merge([document]),
-            actual=Actual(items=items, known_streams=known),
+            actual=Actual(items=items),
             find_type=toy.source_type,
             secrets=Secrets({}),
+            find_catalog=lambda name: known.get(name, {}),
         )
 
     assert builder({}).build()
     with pytest.raises(InvalidStateError) as caught:
-        builder({"toy": frozenset({"things"})}).build()
+        builder({"toy": {"things": {}}}).build()
     assert "Did you mean things?" in caught.value.details[0]
+
+
+CATALOG = {
+    "cases": {"key": ["case_id"], "schema": {"properties": {"case_id": {}, "properties": {}}}},
+    "users": {"key": ["id"], "schema": {"properties": {"id": {}, "email": {}}}},
+}
+OF_SOURCE = "sources:\n  old:\n    type: commcare\n    config: {domain: d}\n    "
+OF_LINK = "projects:\n  lake:\n    sources:\n      old:\n        config: {domain: d}\n        "
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("exclude: {cases: [propertis.village]}", "no column propertis. Did you mean properties?"),
+        ("hash: {users: [emial]}", "hash_columns: users has no column emial. Did you mean email?"),
+        ("exclude: {cases: [case_id]}", "case_id is the key of cases"),
+    ],
+)
+@pytest.mark.parametrize("owner", [OF_SOURCE, OF_LINK])
+def test_rules_are_checked_against_the_columns_that_discovery_found(owner, rules, said):
+    [found] = mistakes(owner + rules, catalog=CATALOG)
+    assert found.startswith(f"a.yaml, line {5 if owner == OF_SOURCE else 6}: ")
+    assert said in found
+    assert build(owner + rules)
+
+
+def test_rules_that_were_accepted_before_discovery_stay_as_they_are():
+    rules = {"exclude": {"cases": ["typo"]}, "hash": {}}
+    actual = Actual(
+        items={
+            **ACTUAL,
+            Key(Kind.LINK, "lake/old"): Item(fields={"config": {"domain": "d"}, **rules}),
+        }
+    )
+    assert build(OF_LINK + "exclude: {cases: [typo]}", actual, catalog=CATALOG)
+    [found] = mistakes(OF_LINK + "exclude: {cases: [typo, other]}", actual=actual, catalog=CATALOG)
+    assert "cases has no column other." in found
+
+
+def test_names_that_something_else_has_are_mistakes():
+    actual = Actual(
+        items=dict(ACTUAL),
+        aliases={"water": "lake/old"},
+        dataset_schemas=frozenset({"lake_old", "water"}),
+    )
+
+    def found(text):
+        return mistakes(text, actual=actual, own={"lake_old_reader"})
+
+    [taken] = found(LINKED + "{alias: water}")
+    assert taken.endswith("alias is water, which the dataset lake/old has.")
+    [schema] = found("projects:\n  river: {db_schema: lake_old}")
+    assert schema.endswith("db_schema must not be a schema of a dataset.")
+    [reader] = found(LINKED + "{readers: [lake_old_reader]}")
+    assert reader.endswith("readers has lake_old_reader, which is Scout's.")
+    kept = "projects: {lake: {sources: {old: {alias: water, config: {domain: d}}}}}"
+    assert build(kept, actual)

@@ -8,7 +8,9 @@ import pytest
 from scout_control.api.desired_state.execution import Outcome
 from scout_control.api.desired_state.items import Item, Key, Kind
 from scout_control.api.desired_state.planning import Action, make_plan
+from scout_control.api.desired_state.unseen_rules import changed
 from scout_control.cli import plan_text
+from scout_control.rules.lost_accounts import Account
 
 HQ = {"type": "tap-commcare", "base_url": None, "config": {"domain": "river"}, "streams": []}
 LINK = {"mode": "project", "interval": 1, "streams": ["cases"], "config": {"domain": "river"}}
@@ -246,3 +248,40 @@ def test_names_cannot_forge_lines_of_a_result():
     assert plan_text.outcome(failed) == (
         "+ project river\\n+ project forged\\x1b[2J name x\n  failed: No.\\nDone: 1 of 1."
     )
+
+
+def test_a_new_address_tells_which_accounts_must_be_connected_again():
+    of_project, of_user = (
+        Account(source="hq", owner=owner, name=name, kind="oauth2")
+        for owner, name in (("project", "river"), ("user", "ann"))
+    )
+    moved = Item(fields={**HQ, "base_url": "b"}, address={"url": "b"})
+    before = state(source=Item(fields=HQ, address={"url": "a"}, accounts=(of_project, of_user)))
+
+    _, [note] = shown(state(source=moved), before)  # that of the project is stored again
+    assert note == (
+        "1 account must be connected again: user ann. "
+        "Next: scout credentials connect hq --user ann --kind oauth2"
+    )
+    _, [both] = shown(state(source=moved, credential=None), before)
+    assert both.startswith("2 accounts must be connected again: project river, user ann. Next: ")
+    assert "--project river --kind oauth2" in both
+    same_address = state(source=Item(fields={**HQ, "streams": ["cases"]}, address={"url": "a"}))
+    assert shown(same_address, before)[1] == []
+
+
+def test_links_whose_rules_change_are_those_of_a_changed_source_or_link():
+    link = key("link", "river/hq")
+    of_source = Item(fields={**HQ, "hash": {"cases": ["properties.phone"]}})
+    of_link = Item(fields={**LINK, "exclude": {"cases": ["properties.village"]}})
+
+    assert changed(state(), state()) == {}
+    assert changed(state(link=of_link), state(link=None)) == {}  # nothing is loaded yet
+    assert changed(state(link=of_link), state(link=of_link)) == {}
+    rules = {
+        "exclude_columns": {"cases": ["properties.village"]},
+        "hash_columns": {"cases": ["properties.phone"]},
+    }
+    assert changed(state(source=of_source, link=of_link), state()) == {link: rules}
+    without = {link: {"exclude_columns": {}, "hash_columns": {}}}
+    assert changed(state(), state(source=of_source)) == without

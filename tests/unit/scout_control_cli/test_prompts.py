@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+import sys
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -55,3 +61,23 @@ def test_a_secret_from_a_variable_or_standard_input_is_not_asked(monkeypatch):
     assert CliRunner().invoke(of_input, ["ask"], input="abc\n").stdout == "got 3\n"
     empty = CliRunner().invoke(of_input, ["ask"], input="\n")
     assert (empty.exit_code, "Api key is empty." in empty.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("ask", ASKING)
+def test_ctrl_d_at_a_terminal_is_a_missing_option_too(ask):
+    program = f"import {__name__} as own; own.command(own.ASKING[{ask!r}])(['ask'])"
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+        os.execv(sys.executable, [sys.executable, "-c", program])
+    shown = b""
+    while b"Username:" not in shown:
+        shown += os.read(terminal, 1024)
+    os.write(terminal, b"\x04")
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while more := os.read(terminal, 1024):
+            shown += more
+    os.close(terminal)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+    assert "Error: Username was not given. Give it with --username." in shown.decode()

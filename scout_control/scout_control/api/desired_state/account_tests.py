@@ -11,7 +11,7 @@ import psycopg
 from scout_control.credentials import check, failed_tests
 from scout_control.credentials.records import Owner
 from scout_control.errors import ControlError, CredentialRefusedError, ServerError
-from scout_control.rules.wording import counted
+from scout_control.rules.wording import counted, listed
 from scout_control.store import lookups
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def explained(error: ControlError, change: Change, account: Sequence[Change]) ->
     if change is not tested:
         cause = f"The same account failed the test for {tested.key.project}. {cause}"
     elif others:
-        projects = ", ".join(each.key.project for each in others)
+        projects = listed([each.key.project for each in others])
         cause = f"{cause} {counted(len(others), 'other project')} with this account: {projects}."
     if isinstance(error, CredentialRefusedError):
         return type(error)(cause, CORRECT)

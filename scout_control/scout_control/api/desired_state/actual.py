@@ -12,7 +12,8 @@ from scout_control.api.desired_state.items import Actual, Item, Key, Kind
 from scout_control.errors import ControlError
 from scout_control.installation import secret_context
 from scout_control.installation.installation import PARAMETERS
-from scout_control.rules import retention, singer_catalog
+from scout_control.rules import retention
+from scout_control.rules.lost_accounts import Account
 from scout_control.rules.statuses import LIVE, WAITING
 from scout_control.rules.wording import counted
 from scout_control.store import lookups, metadata
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from scout_control.api.desired_state.items import State
+    from scout_control.api.desired_state.items import Catalog, State
     from scout_control.installation.encryption import EncryptionContext
     from scout_control.installation.installation import Installation
     from scout_control.meltano.project import SourceType
@@ -42,6 +43,14 @@ def read(installation: Installation, secrets_of: AbstractSet[Kind]) -> Actual:
     """Return what there is; secrets are decrypted only of the given kinds."""
     with installation.store.begin() as session:
         return _Reader(installation, session, secrets_of).read()
+
+
+def catalog(installation: Installation, source: str) -> Catalog:
+    """Return the discovered streams of a source; empty before the first discovery."""
+    with installation.store.begin() as session:
+        named = select(Source.id).where(Source.name == source, Source.is_active)
+        found = session.scalar(named)
+        return {} if found is None else metadata.catalog_of_source(session, found)
 
 
 @dataclass
@@ -67,9 +76,12 @@ class _Reader:
         owned = [each for group in datasets.values() for each in group]
         return Actual(
             items=self.items,
-            known_streams=self._known_streams(sources),
             projects_with_data=frozenset(
                 each.project_source.project_id for each in owned if each.last_sync_at is not None
+            ),
+            aliases={each.alias: lookups.path(each) for each in owned if each.alias},
+            dataset_schemas=frozenset(
+                name for each in owned for name in (each.schema_name, each.alias) if name
             ),
             omitted=_omitted(owned, credentials),
         )
@@ -115,6 +127,7 @@ class _Reader:
                 fields=fields,
                 secrets=secrets,
                 address=settings.address(fields, source_type) if source_type else {},
+                accounts=tuple(_account(each) for each in credentials if _is_of(each, row)),
                 data=f"the credentials of {counted(users, 'user')}" if users else "",
             )
 
@@ -177,12 +190,14 @@ class _Reader:
             return None
         return {str(name): str(value) for name, value in fields.items()}
 
-    def _known_streams(self, sources: list[Source]) -> dict[str, frozenset[str]]:
-        return {
-            each.name: singer_catalog.ids(metadata.catalog_of_source(self.session, each.id))
-            for each in sources
-            if (found := self.types.get(each.source_type)) is not None and not found.streams
-        }
+
+def _is_of(credential: Credential, source: Source) -> bool:
+    return credential.source_id == source.id and credential.is_valid
+
+
+def _account(row: Credential) -> Account:
+    owner, name = ("user", row.user_id) if row.user_id else ("project", str(row.project_id))
+    return Account(source=row.source.name, owner=owner, name=name, kind=row.kind)
 
 
 def _dataset(row: Dataset) -> Item:

@@ -10,23 +10,24 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api.credentials import check_fields
-from scout_control.api.desired_state import database_names, settings
+from scout_control.api.desired_state import database_names, link_values, settings
 from scout_control.api.desired_state.completeness import lacking_link, lacking_source
 from scout_control.api.desired_state.items import Item, Key, Kind
 from scout_control.api.desired_state.problems import did_you_mean
 from scout_control.api.desired_state.references import Secrets, UnreadableError
-from scout_control.api.desired_state.schema import HOURS, SecretReference
-from scout_control.api.source_config import check_interval, check_url
+from scout_control.api.desired_state.schema import SecretReference
+from scout_control.api.source_config import check_url
 from scout_control.errors import ControlError
-from scout_control.rules import alias_names, identifiers, retention
+from scout_control.rules import identifiers
 from scout_control.store import connection_urls
 from scout_control.store.connection_urls import ConnectionUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from scout_control.api.desired_state.files import Described, Files
-    from scout_control.api.desired_state.items import Actual, State
+    from scout_control.api.desired_state.items import Actual, Catalog, State
     from scout_control.meltano.project import SourceType
 
 
@@ -39,9 +40,14 @@ class Builder:
     find_type: Callable[[str], SourceType]
     secrets: Secrets
     is_pruning: bool = False
+    find_catalog: Callable[[str], Catalog] = lambda _: {}
+    """Returns the discovered streams of a source."""
+    find_own_roles: Callable[[AbstractSet[str]], Mapping[str, str]] = lambda _: {}
+    """Returns which roles cannot read a dataset since they are Scout's own, and why."""
     items: State = field(default_factory=dict)
     _types: dict[str, SourceType | None] = field(default_factory=dict)
-    _aliases: set[str] = field(default_factory=set)
+    _roles: Mapping[str, str] | None = None
+    _catalogs: dict[str, Catalog] = field(default_factory=dict)
 
     def build(self) -> State:
         """Return the desired items.
@@ -57,6 +63,7 @@ class Builder:
             self._add_project(name, each)
         for key, each in self.files.links().items():
             self._add_link(key, each)
+        link_values.check_aliases(self.files.links(), self.actual.aliases)
         for each in self.files.credentials:
             for source in each.value.sources:
                 self._require(each, Kind.SOURCE, source, "source")
@@ -146,7 +153,8 @@ class Builder:
         except ControlError as error:
             each.add_problem(f"is wrong. {error}", "base_url")
             return
-        config = settings.check(each, source_type, self.actual.known_streams.get(name, frozenset()))
+        found = self.actual.items.get(Key(Kind.SOURCE, name))
+        config = settings.check(each, source_type, self._catalog(name, each), found)
         fields = {
             "type": source_type.name,
             "base_url": source.base_url,
@@ -154,7 +162,6 @@ class Builder:
             **settings.of_file(source),
             "client_id": source.client_id,
         }
-        found = self.actual.items.get(Key(Kind.SOURCE, name))
         if found is not None and found.fields["type"] != source_type.name:
             text = f"cannot change: it is {found.fields['type']}. Describe another source."
             each.add_problem(text, "type")
@@ -179,7 +186,7 @@ class Builder:
                 f"dataset first; they are in: scout datasets list --project {quote(name)}"
             )
             each.add_problem(text, "connection")
-        database_names.check_schema(each, found)
+        database_names.check_schema(each, found, self.actual.dataset_schemas)
         fields = {
             "name": project.name or name,
             "connection": project.connection,
@@ -194,22 +201,22 @@ class Builder:
         source_type = self._type(key.source)
         if source_type is None:
             return
-        known = self.actual.known_streams.get(key.source, frozenset())
-        config = settings.check(each, source_type, known)
+        found = self.actual.items.get(key)
+        config = settings.check(each, source_type, self._catalog(key.source, each), found)
         settings.check_link(each, source_type, key.project, key.source)
         fields = {
             "mode": link.mode,
-            "interval": self._hours(each, link.interval),
+            "interval": link_values.hours(each),
             "config": config,
             **settings.of_file(link),
         }
         self.items[key] = Item(fields=fields)
         self._check_complete(each, key, source_type)
         dataset = Key(Kind.DATASET, key.name)
-        database_names.check_readers(each, self.actual.items.get(dataset))
+        database_names.check_readers(each, self.actual.items.get(dataset), self._own_roles())
         if link.mode == "project":
-            of_dataset = {"readers": sorted(set(link.readers)), "keep": self._period(each)}
-            optional = {"paused": link.paused, "alias": self._alias(each)}
+            of_dataset = {"readers": sorted(set(link.readers)), "keep": link_values.period(each)}
+            optional = {"paused": link.paused, "alias": link_values.alias(each)}
             managed = {name: value for name, value in optional.items() if value is not None}
             self.items[dataset] = Item(fields={**of_dataset, **managed})
 
@@ -225,36 +232,6 @@ class Builder:
     def _source_item(self, name: str) -> Item | None:
         key = Key(Kind.SOURCE, name)
         return self.items.get(key) or self.actual.items.get(key)
-
-    def _hours(self, each: Described, interval: str) -> int:
-        hours = int(interval[:-1]) * HOURS[interval[-1]]
-        try:
-            check_interval(hours)
-        except ControlError as error:
-            each.add_problem(f"is wrong. {error}", "interval")
-        return hours
-
-    def _period(self, each: Described) -> str | None:
-        """Return how long unused data is kept, as it is shown; None for the usual time."""
-        try:
-            keep = each.value.keep
-            return retention.format_period(retention.parse(keep)) if keep else None
-        except ControlError as error:
-            each.add_problem(f"is wrong. {error}", "keep")
-            return None
-
-    def _alias(self, each: Described) -> str | None:
-        """Return the alias; None after noting a problem, or where it is left to control."""
-        alias: str | None = each.value.alias
-        if alias is None:
-            return None
-        if error := alias_names.find_error(alias):
-            each.add_problem(f"{error}.", "alias")
-            return None
-        if alias in self._aliases:
-            each.add_problem(f"is {alias}, which another dataset has here, too.", "alias")
-        self._aliases.add(alias)
-        return alias
 
     def _add_credential(self, key: Key, each: Described) -> None:
         credential = each.value
@@ -275,6 +252,20 @@ class Builder:
         self.items[key] = Item(
             fields={"kind": credential.kind}, secrets=secrets, address=source.address
         )
+
+    def _own_roles(self) -> Mapping[str, str]:
+        if self._roles is None:
+            named = {role for each in self.files.links().values() for role in each.value.readers}
+            self._roles = self.find_own_roles(named) if named else {}
+        return self._roles
+
+    def _catalog(self, source: str, each: Described) -> Catalog:
+        """Return the discovered streams of a source, if what is described names streams."""
+        if not any(settings.of_file(each.value).values()):
+            return {}
+        if source not in self._catalogs:
+            self._catalogs[source] = self.find_catalog(source)
+        return self._catalogs[source]
 
     def _type(self, source: str) -> SourceType | None:
         """Return the type of a source; notes once that there is no such type."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from scout_control.rules.lost_accounts import Account
 
 
 class Kind(StrEnum):
@@ -58,6 +59,8 @@ class Item:
     key decrypts them."""
     address: Mapping[str, str] = field(default_factory=dict)
     """Where the secrets are sent; they are bound to it."""
+    accounts: tuple[Account, ...] = ()
+    """The accounts of an actual source that are connected."""
     data: str = ""
     """The data that goes with an actual item when it is removed, for people."""
     busy_with: str | None = None
@@ -71,6 +74,8 @@ class Item:
 
 
 State = dict[Key, Item]
+Catalog = Mapping[str, Mapping[str, Any]]
+"""The discovered streams of a source, each with its key and schema."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +83,10 @@ class Actual:
     """What there is, and what else is needed to judge files."""
 
     items: State = field(default_factory=dict)
-    known_streams: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """The discovered streams by source, where its type does not declare them."""
     projects_with_data: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """The paths of datasets by their aliases."""
+    dataset_schemas: frozenset[str] = frozenset()
+    """The schemas of datasets, their aliases included."""
     omitted: str = ""
     """What belongs to users, who connect and consent themselves; for people."""

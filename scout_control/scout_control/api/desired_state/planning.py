@@ -8,11 +8,14 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api.desired_state.items import Item, Key, Kind
+from scout_control.rules import lost_accounts
+from scout_control.rules.credential_kinds import NEEDS_RECONNECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from scout_control.api.desired_state.items import State
+    from scout_control.rules.lost_accounts import Account
 
 OWNERS = {Kind.PROJECT, Kind.SOURCE, Kind.CONNECTION}
 ORDER = list(Kind)
@@ -20,7 +23,7 @@ ORDER = list(Kind)
 # credential, so that a dataset that is busy keeps it.
 REMOVAL_ORDER = (Kind.LINK, Kind.CREDENTIAL, Kind.PROJECT, Kind.SOURCE, Kind.CONNECTION)
 # A source may accept again what it rejected once: only another test tells.
-RETRIED = ("status", "needs reconnect", "connected")
+RETRIED = ("status", NEEDS_RECONNECT, "connected")
 STAYS = "{} stays: what these files do not describe still uses it."
 
 
@@ -74,6 +77,8 @@ class Plan:
 
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What may be mistaken; applying says it, too, of each change."""
 
     @property
     def removals(self) -> tuple[Change, ...]:
@@ -94,7 +99,7 @@ class Plan:
         return {
             "has_changes": bool(self.changes),
             "changes": [each.as_dict() for each in self.changes],
-            "notes": list(self.notes),
+            "notes": [*self.warnings, *self.notes],
         }
 
 
@@ -121,6 +126,7 @@ def make_plan(
         if key.kind == kind
     ]
     notes = [
+        *_notes_on_lost_accounts(desired, actual, {*removed}),
         *_notes_on_credentials(desired, actual),
         *map(STAYS.format, blocked),
         *_notes_on_runs(removals),
@@ -237,6 +243,26 @@ def _notes_on_runs(removals: Sequence[Change]) -> Iterator[str]:
                 f"A run of {change.key.name} is in progress: this plan cannot be applied before it "
                 f"has ended. To end it now: scout runs cancel {run}"
             )
+
+
+def _notes_on_lost_accounts(
+    desired: State, actual: State, removed: Collection[Key]
+) -> Iterator[str]:
+    """Tell which accounts a new address disconnects that the files do not connect again."""
+    for key, item in desired.items():
+        found = actual.get(key)
+        if key.kind != Kind.SOURCE or found is None or dict(found.address) == dict(item.address):
+            continue
+        if lost := [each for each in found.accounts if not _is_stored(each, desired, removed)]:
+            yield f"{lost_accounts.text(lost)} Next: {lost[0].command}"
+
+
+def _is_stored(account: Account, desired: State, removed: Collection[Key]) -> bool:
+    """Return whether applying stores an account again, or removes it."""
+    key = Key.of(Kind.CREDENTIAL, account.name, account.source)
+    if account.owner != "project":
+        return False
+    return key in removed or (key in desired and bool(desired[key].secrets))
 
 
 def _notes_on_credentials(desired: State, actual: State) -> Iterator[str]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scout_control.api.desired_state import actual, exporting, files, yaml_documents
+from scout_control.api.desired_state import actual, exporting, files, unseen_rules, yaml_documents
 from scout_control.api.desired_state.building import Builder
 from scout_control.api.desired_state.execution import DONE, FAILED, Outcome, execute
 from scout_control.api.desired_state.items import Kind
 from scout_control.api.desired_state.planning import Plan, make_plan
 from scout_control.api.desired_state.references import Secrets
 from scout_control.api.link_remains import join_commands
+from scout_control.datasets import sharing
 from scout_control.errors import ConflictError
 from scout_control.store import locks
 
@@ -71,8 +73,11 @@ class Application:
         self._files: Files = files.merge(_read(documents))
         self._secrets = Secrets()
 
-    def plan(self) -> Plan:
+    def plan(self, *, is_warning: bool = True) -> Plan:
         """Return what applying would change; changes nothing.
+
+        Args:
+            is_warning: Whether loaded rows are read, to warn of rules that may be mistyped.
 
         Raises:
             InvalidStateError: The files have mistakes.
@@ -86,9 +91,16 @@ class Application:
             find_type=self._installation.plugins.source_type,
             secrets=self._secrets,
             is_pruning=self._is_pruning,
+            find_catalog=partial(actual.catalog, self._installation),
+            find_own_roles=partial(sharing.own_roles, self._installation),
         )
         prunable = self._files.is_prunable if self._is_pruning else lambda _: False
-        return make_plan(builder.build(), there_is.items, prunable)
+        desired = builder.build()
+        plan = make_plan(desired, there_is.items, prunable)
+        if not is_warning:
+            return plan
+        found = unseen_rules.warnings(self._installation, desired, there_is.items)
+        return replace(plan, warnings=tuple(found))
 
     def apply(
         self,
@@ -115,7 +127,7 @@ class Application:
         with locks.try_locks(self._installation.store, LOCK) as is_free:
             if not is_free:
                 raise ConflictError("Another scout apply is running.", "Wait until it has ended.")
-            current = self.plan()
+            current = self.plan(is_warning=False)
             if _changes(current) != _changes(plan):
                 raise ConflictError(
                     "Something has changed since the plan was made; nothing was done.",

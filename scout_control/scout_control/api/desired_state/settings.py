@@ -6,13 +6,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from scout_control.api.desired_state.problems import did_you_mean
-from scout_control.api.source_config import SECRETS, check_config
+from scout_control.api.source_config import SECRETS, check_column_rules, check_config
 from scout_control.credentials import link_settings
 from scout_control.credentials.required_settings import find_missing
 from scout_control.errors import ControlError
 from scout_control.installation import secret_context
 from scout_control.meltano.project import STREAMS_SETTING
-from scout_control.rules import column_rules, keyless
+from scout_control.rules import column_rules, keyless, singer_catalog
 from scout_control.rules.addresses import BASE_URL
 from scout_control.store.models import ProjectSource, Source
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from scout_control.api.desired_state.files import Described
+    from scout_control.api.desired_state.items import Catalog, Item
     from scout_control.meltano.project import SourceType
 
 CONFIG, STREAMS = "config", "streams"
@@ -34,9 +35,16 @@ RULES = ("exclude", "hash")
 
 
 def check(
-    described: Described, source_type: SourceType, known_streams: AbstractSet[str] = frozenset()
+    described: Described, source_type: SourceType, catalog: Catalog, found: Item | None
 ) -> dict[str, Any]:
-    """Return the settings of a source or link, coerced; note the mistakes in them."""
+    """Return the settings of a source or link, coerced; note the mistakes in them.
+
+    Args:
+        described: The source or link.
+        source_type: The type of the source.
+        catalog: The discovered streams of the source; empty before the first discovery.
+        found: The source or link as it is.
+    """
     settings: dict[str, Any] = {}
     for name, value in described.value.config.items():
         text = "is empty. Write a value, or remove the key." if value is None else ""
@@ -47,8 +55,8 @@ def check(
             settings |= check_config(source_type, {name: value})
         except ControlError as error:
             described.add_problem(f"is wrong. {error}", CONFIG, name)
-    _check_streams(described, source_type, known_streams)
-    _check_columns(described, source_type)
+    _check_streams(described, source_type, singer_catalog.ids(catalog))
+    _check_columns(described, source_type, catalog, found.fields if found else {})
     return settings
 
 
@@ -113,6 +121,11 @@ def from_stored(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {CONFIG: config, **canonical(beside)}
 
 
+def rules(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rules for columns among fields, by the names of their settings."""
+    return {stored: fields.get(name) or {} for stored, name in BESIDE.items() if name in RULES}
+
+
 def of_file(value: Any) -> dict[str, Any]:
     """Return the fields that a source or link of a file has beside ``config``."""
     return canonical({name: getattr(value, name) for name in BESIDE.values()})
@@ -131,14 +144,20 @@ def canonical(beside: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_columns(described: Described, source_type: SourceType) -> None:
+def _check_columns(
+    described: Described, source_type: SourceType, catalog: Catalog, found: Mapping[str, Any]
+) -> None:
     """Note what is wrong with the columns that must not arrive, or only hashed."""
+    before = rules(found)
     for stored, name in BESIDE.items():
         for stream, paths in (getattr(described.value, name) if name in RULES else {}).items():
-            rules = {stored: {stream: paths}}
-            conflict = column_rules.find_conflict(rules, {}, source_type.streams)
-            error = column_rules.find_error(rules) or (" ".join(conflict) if conflict else None)
-            if error:
+            rule = {stored: {stream: paths}}
+            if error := column_rules.find_error(rule):
+                described.add_problem(f"is wrong. {error}", name, stream)
+                continue
+            try:
+                check_column_rules(source_type, rule, catalog, before)
+            except ControlError as error:
                 described.add_problem(f"is wrong. {error}", name, stream)
 
 
