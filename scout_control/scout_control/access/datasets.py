@@ -80,7 +80,17 @@ class Datasets:
             return self._auth.scout.datasets.show(dataset)
 
     def ensure(self, project: str, source: str, *, user: str | None = None) -> views.Dataset:
-        """Return the dataset of a project or of the person, who thereby consents."""
+        """Return the dataset of a project or of the person, who thereby consents.
+
+        Raises:
+            SettingsError: The project reads this source with each user's own credential, or with
+                its own, and that is not what was asked for.
+        """
+        with self._auth.reading() as (session, viewer):
+            seen = visibility.projects(viewer, "projects.show")
+            project_id = lookups.project(session, project, visible=seen).id
+            used = visibility.links(viewer, "links.show")
+            link = lookups.link(session, project_id, source, visible=used)
         names = self._auth.in_project("datasets.ensure", project, source, user=user)
         with names as (project_id, source_name):
             return self._auth.scout.datasets.ensure(project_id, source_name, user=user)

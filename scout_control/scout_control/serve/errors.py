@@ -119,11 +119,16 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
     number = error.status_code if isinstance(error, HTTPException) else 500
     kept = error.headers if isinstance(error, HTTPException) else None
     if number == 404:
-        return _response(
-            request, errors.NotFoundError("There is no such address.", "See: /api/openapi.json")
-        )
+        return _response(request, errors.NotFoundError("There is no such address.", _see(request)))
     cause = CAUSES.get(number, "The server does not answer such requests.")
-    return _response(request, errors.SettingsError(cause, "See: /api/openapi.json"), number, kept)
+    return _response(request, errors.SettingsError(cause, _see(request)), number, kept)
+
+
+def _see(request: Request) -> str:
+    """Return where programs, or people at a page, find what there is."""
+    if wants_page(request):
+        return "Use the links and buttons of the page."
+    return "See: /api/openapi.json"
 
 
 def _internal_error(request: Request, error: Exception) -> JSONResponse:
