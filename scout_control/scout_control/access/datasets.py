@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from scout_control.access import queries
 from scout_control.access.pages import LIMIT, Page, page
+from scout_control.api import datasets as datasets_api
 from scout_control.api import views
 from scout_control.datasets import query
 from scout_control.store import datasets, lookups, runs, visibility
@@ -88,9 +89,11 @@ class Datasets:
         """
         with self._auth.reading() as (session, viewer):
             seen = visibility.projects(viewer, "projects.show")
-            project_id = lookups.project(session, project, visible=seen).id
-            used = visibility.links(viewer, "links.show")
-            link = lookups.link(session, project_id, source, visible=used)
+            project = lookups.project(session, project, visible=seen).id
+            found = visibility.sources(viewer, "sources.show")
+            source = lookups.source(session, source, visible=found).name
+            # Before the permission: who forgot to say that it is theirs is told that.
+            datasets_api.check_mode(lookups.link(session, project, source), user)
         names = self._auth.in_project("datasets.ensure", project, source, user=user)
         with names as (project_id, source_name):
             return self._auth.scout.datasets.ensure(project_id, source_name, user=user)
