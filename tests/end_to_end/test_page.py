@@ -61,6 +61,7 @@ def settings(control_postgres, tmp_path_factory):
         home=folder / "home",
         database_url=embedded_postgres.create_database(control_postgres, name),
         encryption_keys=generate(),
+        query_text=True,
     )
 
 

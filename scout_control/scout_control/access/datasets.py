@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from scout_control.access import queries
 from scout_control.access.pages import LIMIT, Page, page
+from scout_control.api import datasets as datasets_api
 from scout_control.api import views
 from scout_control.datasets import query
 from scout_control.store import datasets, lookups, runs, visibility
@@ -80,7 +81,19 @@ class Datasets:
             return self._auth.scout.datasets.show(dataset)
 
     def ensure(self, project: str, source: str, *, user: str | None = None) -> views.Dataset:
-        """Return the dataset of a project or of the person, who thereby consents."""
+        """Return the dataset of a project or of the person, who thereby consents.
+
+        Raises:
+            SettingsError: The project reads this source with each user's own credential, or with
+                its own, and that is not what was asked for.
+        """
+        with self._auth.reading() as (session, viewer):
+            seen = visibility.projects(viewer, "projects.show")
+            project = lookups.project(session, project, visible=seen).id
+            found = visibility.sources(viewer, "sources.show")
+            source = lookups.source(session, source, visible=found).name
+            # Before the permission: who forgot to say that it is theirs is told that.
+            datasets_api.check_mode(lookups.link(session, project, source), user)
         names = self._auth.in_project("datasets.ensure", project, source, user=user)
         with names as (project_id, source_name):
             return self._auth.scout.datasets.ensure(project_id, source_name, user=user)

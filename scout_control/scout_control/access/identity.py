@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ME = "me"
+"""What a person may call themselves in a request."""
 REMEDY = (
     "Send a token that is valid, as in Authorization: Bearer TOKEN. "
     "Make one: scout tokens create --person ID"
@@ -39,6 +41,10 @@ class Identity:
     scope: Scope
     token_id: str | None = None
     """The token of this installation that it rests on, also if a session was begun with it."""
+
+    def known_as(self, person: str | None) -> str | None:
+        """Return the id of a person whom this one calls ``me``, as the addresses do."""
+        return self.person if person == ME else person
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,18 +17,21 @@ from scout_control.access.pages import LIMIT, Page, newest
 from scout_control.api import runs as api_runs
 from scout_control.api import views
 from scout_control.errors import ConflictError, SettingsError
+from scout_control.rules.server_paths import without_folders
 from scout_control.rules.statuses import RunStatus
 from scout_control.store import lookups, models, requests, visibility
 from scout_control.store.locks import exclusive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from scout_control.access.authorization import Authorizer
 
 LONGEST_KEY = 255
 LONGEST_WAIT_SECONDS = 10
 """For another request with the same key."""
+WORKER = re.compile(r"^(Attempt \d+) on .+\.$")
+"""How a log begins, with the host and the process of its worker."""
 UNFINISHED = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 
 
@@ -40,6 +44,15 @@ class News:
     position: api_runs.LogPosition
     is_over: bool
     """Whether it has ended or paused."""
+
+
+def _shown(auth: Authorizer, lines: Iterable[views.LogLine]) -> Sequence[views.LogLine]:
+    """Return the lines of a log without the folders, hosts and processes of the server."""
+    folders = auth.scout.installation.settings.server_folders
+    return [
+        replace(each, text=without_folders(WORKER.sub(r"\1.", each.text), folders))
+        for each in lines
+    ]
 
 
 class Follower:
@@ -61,7 +74,7 @@ class Follower:
         """
         with self._auth.run("runs.follow", self._log.run_id) as run_id:
             run = self._auth.scout.runs.show(run_id)  # before the lines: none is missed at its end
-            lines = tuple(self._log.lines())
+            lines = _shown(self._auth, self._log.lines())
         is_over = RunStatus(run.status) not in UNFINISHED
         return News(run=run, lines=lines, position=self._log.position, is_over=is_over)
 
@@ -114,7 +127,7 @@ class Runs:
     def logs(self, run_id: str) -> Sequence[views.LogLine]:
         """Return the lines of a run's log, which is bounded."""
         with self._auth.run("runs.logs", run_id) as run:
-            return self._auth.scout.runs.logs(run)
+            return _shown(self._auth, self._auth.scout.runs.logs(run))
 
     def follow(
         self, run_id: str, *, position: api_runs.LogPosition = api_runs.BEGINNING

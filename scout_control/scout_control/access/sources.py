@@ -222,6 +222,16 @@ class Credentials:
         with self._auth.source("credentials.source_type", source) as name:
             return self._auth.scout.credentials.source_type(name)
 
+    def check_connectable(self, source: str, *, project: str | None = None) -> None:
+        """Check that the person may connect an account, before they are asked for a secret.
+
+        Raises:
+            ForbiddenError: They may not, in a project that they see.
+            NotFoundError: There is no such source or project for them.
+        """
+        with self._auth.credential("credentials.save", source, project, None):
+            pass
+
     def save(
         self,
         source: str,

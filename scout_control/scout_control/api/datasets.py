@@ -31,7 +31,21 @@ if TYPE_CHECKING:
     from scout_control.datasets.query import QueryResult
     from scout_control.installation.installation import Installation
     from scout_control.rules.reader_urls import ReaderLogin
-    from scout_control.store.models import Dataset, Run
+    from scout_control.store.models import Dataset, ProjectSource, Run
+
+
+def check_mode(link: ProjectSource, user: str | None) -> None:
+    """Refuse an owner that a link is not read for.
+
+    Raises:
+        SettingsError: The link is for users and ``user`` is missing, or the other way round.
+    """
+    if (link.credential_mode == "user") != bool(user):
+        raise SettingsError(
+            f"{link.project_id}/{link.source.name} is read with "
+            + ("the credential of the project." if user else "each user's own credential."),
+            "Leave --user out." if user else "Give --user.",
+        )
 
 
 @dataclass(frozen=True)
@@ -76,12 +90,7 @@ class Datasets:
         """
         with self._installation.store.begin() as session:
             link = lookups.link(session, project, source)
-            if (link.credential_mode == "user") != bool(user):
-                raise SettingsError(
-                    f"{project}/{source} is read with "
-                    + ("the credential of the project." if user else "each user's own credential."),
-                    "Leave --user out." if user else "Give --user.",
-                )
+            check_mode(link, user)
             now = datetime.now(UTC)
             dataset = datasets.ensure(session, link, user or None, now)
             if datasets.give_consent(dataset, audit.actor(), now):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from scout_control.credentials.oauth import LOOPBACK
 from scout_control.credentials.required_settings import find_missing
@@ -185,6 +185,10 @@ def _reject_passwords(config: Mapping[str, Any]) -> None:
             )
 
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+"""What no path holds, written as percents either: some servers and proxies decode it."""
+
+
 def check_url(base_url: str | None) -> None:
     """Reject a base URL that is invalid, contains a login, or would send secrets unencrypted.
 
@@ -198,7 +202,7 @@ def check_url(base_url: str | None) -> None:
     if "@" in base_url:
         raise SettingsError("The base URL contains a user or password.", remedy)
     url_origin = origin(base_url)
-    if url_origin is None:
+    if url_origin is None or CONTROL.search(unquote(base_url)):
         raise SettingsError("The base URL is invalid.", remedy)
     parts = urlsplit(url_origin)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from scout_control.cli.base import LazyGroup, wants_json, with_scout
 from scout_control.cli.output import print_done, print_result, print_table
@@ -15,6 +16,7 @@ from scout_control.rules.wording import counted
 if TYPE_CHECKING:
     from scout_control.api.scout import Scout
 
+ELSEWHERE = "If yours is elsewhere, give its address: --url https://scout.example.org"
 COLUMNS = ("id", "method", "scope", "created_at", "last_used_at", "expires_at")
 person_argument = click.argument("person", metavar="PERSON")
 
@@ -58,4 +60,6 @@ def link(scout: Scout, person: str, url: str) -> None:
     address = url.rstrip("/") + made.path
     print_result(made.as_dict() | {"url": address}, lambda: say(address))
     if not wants_json():
-        say("Only this person must get it: who opens it first is signed in.", err=True)
+        say("Only this person must get it: who presses its button first is signed in.", err=True)
+        if click.get_current_context().get_parameter_source("url") is ParameterSource.DEFAULT:
+            say(f"The address is that of a server here on the default port. {ELSEWHERE}", err=True)

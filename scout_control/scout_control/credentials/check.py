@@ -134,7 +134,7 @@ def test(
         return None
     if isinstance(error, CredentialRefusedError):
         return rejected_error(source.name, owner, error.cause)
-    cause = f"The credential for {source.name} {owner} could not be tested. {error.cause}"
+    cause = f"The credential of {owner.named} for {source.name} could not be tested. {error.cause}"
     return type(error)(
         outcomes.of_a_test(cause), failed_tests.remedy(error, plugin=source_type.name)
     )
@@ -216,7 +216,7 @@ def _not_stored(error: ControlError) -> ControlError:
 def missing_error(source: str, owner: Owner) -> CredentialMissingError:
     """Return the error for a credential that does not exist."""
     return CredentialMissingError(
-        f"No account is connected for {source} {owner}.",
+        f"No account of {owner.named} is connected for {source}.",
         f"{FIRST_CONNECT} {quote(source)} {owner}",
     )
 
@@ -224,7 +224,7 @@ def missing_error(source: str, owner: Owner) -> CredentialMissingError:
 def rejected_error(source: str, owner: Owner, why: str = "") -> CredentialRefusedError:
     """Return the error for a credential that the source rejects."""
     return CredentialRefusedError(
-        f"{source} rejected the credential of {owner}. {why}".strip(),
+        f"{source} rejected the credential of {owner.named}. {why}".strip(),
         f"{RECONNECT} {quote(source)} {owner}",
     )
 

@@ -61,6 +61,11 @@ class Owner:
         kind, name = ("user", self.user_id) if self.user_id else ("project", self.project_id)
         return f"--{kind} {quote(name or '')}"
 
+    @property
+    def named(self) -> str:
+        """Return who it is in a sentence, where options of a command would say nothing."""
+        return str(self.user_id) if self.user_id else f"the project {self.project_id}"
+
     @classmethod
     def of(cls, dataset: Dataset) -> Owner:
         """Return the owner of the credential that a dataset is read with."""

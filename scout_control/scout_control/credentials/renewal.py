@@ -169,7 +169,8 @@ def revoke(store: Store, keyring: Keyring, plugins: Plugins, source: Source, own
         credential = lookups.credential(session, source.id, owner.project_id, owner.user_id)
         if credential is None:
             raise CredentialMissingError(
-                f"No account is connected for {source.name} {owner}.", "There is nothing to revoke."
+                f"No account of {owner.named} is connected for {source.name}.",
+                "There is nothing to revoke.",
             )
         grants = delete_credentials(session, keyring, plugins, [credential])
         schedules.end(session, source, owner)

@@ -24,10 +24,23 @@ ONE_SELECT = "A query is a single SELECT that only reads."
 UNDEFINED_TABLES = frozenset({"42P01", "3F000"})
 UNDEFINED_COLUMN = "42703"
 FORBIDDEN = "42501"
+LOOK = "If it happens again, look for the cause: scout doctor"
 NO_SELECT = frozenset({"42601", "0A000", "25006"})
 LOCKED = "55P03"
-CORRECT = {"22": "Correct the value or the cast.", "42": "Correct the statement."}
-"""What to do by the class of the error: of a value, of the statement."""
+LIMITS = "54"
+"""The class of what exceeds a limit of Postgres itself."""
+UNBOUND = "08P01"
+"""The protocol says so of a statement with parameters: no one gives them values."""
+CORRECT = {
+    "22": "Correct the value or the cast.",
+    LIMITS: "Correct the statement: ask for less, or build smaller values.",
+    UNBOUND: "Correct the statement: write values in place of parameters such as $1.",
+}
+"""What to do by the class or the code of an error that is the statement's fault."""
+OF_THE_SERVER = frozenset({"08", "40", "53", "55", "57", "58", "F0", "XX"})
+"""Classes of errors that another query, or another session, may also meet."""
+TOO_LARGE = frozenset({"53200", "53400", "XX000"})
+"""Of memory: mostly of a value that is too large, which Postgres has no class for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +70,17 @@ def remedy(rejection: Rejection, tables: Sequence[str] = ()) -> str:
         return "Another session holds a lock on the table. Try again in a minute."
     if state in NO_SELECT:
         return _joined(_place(rejection), rejection.hint, ONE_SELECT)
-    if state[:2] in CORRECT:
-        return _joined(rejection.hint or CORRECT[state[:2]], _place(rejection))
-    return rejection.hint or "Try again; if it happens again, look for the cause: scout doctor"
+    if state[:2] in {"", *OF_THE_SERVER} and state != UNBOUND:
+        tried = "Ask for less, or build smaller values." if state in TOO_LARGE else "Try again."
+        return rejection.hint or f"{tried} {LOOK}"
+    return _joined(_correction(rejection, state), _place(rejection))
+
+
+def _correction(rejection: Rejection, state: str) -> str:
+    """Return what to correct; hints about limits are for who runs the server."""
+    if rejection.hint and state[:2] != LIMITS:
+        return rejection.hint
+    return CORRECT.get(state) or CORRECT.get(state[:2], "Correct the statement.")
 
 
 def _remedy_of_name(rejection: Rejection, tables: Sequence[str]) -> str:

@@ -23,13 +23,20 @@ NOUNS = (
     *("worker", "completion"),
 )
 """What a command begins with; other words after ``scout`` are prose."""
+WORDS = r"""(?:'[^'\n]*'|"[^"\n]*"|[^;\n])"""
+"""What is quoted for a shell is one: a name may have what else ends a clause."""
 COMMAND = re.compile(
-    rf"(?<![\w=`])scout (?P<words>(?:{'|'.join(NOUNS)})\b(?!\.\w)[^;\n]*?)"
+    rf"(?<![\w=`])scout (?P<words>(?:{'|'.join(NOUNS)})\b(?!\.\w){WORDS}*?)"
     r"(?=[.)]?$|\. (?=[A-Z])|[;)\n]|, or )",
     re.MULTILINE,
 )
 """Up to the end of the sentence or clause: arguments may contain dots."""
-OPTIONS = ((", or raise --timeout", ""), ("--client-secret-from-env", "client_secret"))
+OPTIONS = (
+    (", or raise --timeout", ""),
+    ("--client-secret-from-env", "client_secret"),
+    ("Give --user.", "Give user: the person whose credential it is."),
+    ("Leave --user out.", "Leave user out."),
+)
 """Options that a remedy names without their command, and what stands for them."""
 IDS = {
     "link": "the id of the link of {project} to {source}",

@@ -10,13 +10,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from scout_control.mcp import caller
 from scout_control.mcp.http import Endpoint
 from scout_control.serve import docs_page, errors, pools, resource_metadata
 from scout_control.serve.hosting import Hosting
-from scout_control.serve.http import HttpRules
+from scout_control.serve.http import HttpRules, KnownHosts
 from scout_control.serve.page import pages
 from scout_control.serve.protection import Protection
 from scout_control.serve.routers import ROUTERS
@@ -60,7 +59,7 @@ def create_app(scout: Scout, hosting: Hosting | None = None) -> FastAPI:
     app.state.hosting = hosting = hosting or Hosting()
     app.state.streams = Streams()
     scout.installation.store.allow(pools.THREADS + caller.CONNECTIONS)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosting.names, www_redirect=False)
+    app.add_middleware(KnownHosts, names=hosting.names)
     app.add_middleware(Protection)
     app.add_middleware(HttpRules)
     errors.add_handlers(app)

@@ -169,11 +169,14 @@ def search_path(access: SignedIn, project: Annotated[Name, Query()]) -> SearchPa
 @router.get("/queries/", **offered("queries.list"))
 def list_queries(
     access: SignedIn,
-    person: Annotated[str | None, Query(max_length=TEXT, description="Only by them.")] = None,
+    person: Annotated[
+        str | None, Query(max_length=TEXT, description="Only by them; me: by you.")
+    ] = None,
     dataset: OfDataset = None,
     after: After = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> PageOf[QueryView]:
     """List your queries, and as far as you may see them those of others; the newest first."""
-    found = access.queries.list(person=person, dataset=dataset, after=after, limit=limit)
+    whose = access.identity.known_as(person)
+    found = access.queries.list(person=whose, dataset=dataset, after=after, limit=limit)
     return page_of(found)

@@ -47,9 +47,9 @@ DEFAULT_LIMIT = LIMIT
 
 
 class Body(BaseModel):
-    """A request: what it does not know is refused, and what the store cannot keep."""
+    """A request: what it does not know is refused, other types, and what cannot be stored."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     @model_validator(mode="before")
     @classmethod

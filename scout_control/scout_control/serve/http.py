@@ -10,13 +10,17 @@ import json
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from scout_control.errors import ControlError, SettingsError
 from scout_control.rules import entity_tags
 from scout_control.rules.error_document import error_document
 from scout_control.serve import protection
+from scout_control.serve.parameters import is_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 API = "/api/"
@@ -80,8 +84,7 @@ def _find_problem(scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, Contr
     has_body = length != b"0" or b"transfer-encoding" in headers
     if not scope["path"].startswith(API) or scope["path"].startswith(FORMS) or not has_body:
         return None
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if kind != b"application/json" and not kind.endswith(b"+json"):
+    if not is_json(headers.get(b"content-type", b"").decode("latin-1")):
         return 415, SettingsError(
             "The body is not JSON.", "Send JSON, with Content-Type: application/json."
         )
@@ -109,6 +112,43 @@ async def _refuse(send: Send, status: int, error: ControlError) -> None:
     headers.append((b"connection", b"close"))  # the rest of the body is not read
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+class KnownHosts:
+    """Refuses requests that call the server by a name that it does not have, with a document."""
+
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+        self._app = app
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http" or await self._is_known(scope, receive):
+            await self._app(scope, receive, send)
+            return
+        await _refuse(
+            send,
+            400,
+            SettingsError(
+                "This server is not called by the name in the header Host.",
+                "Use the address that it was given; who runs it gives another by --public-url.",
+            ),
+        )
+
+    async def _is_known(self, scope: Scope, receive: Receive) -> bool:
+        """Return what the framework decides, whose own answer is discarded."""
+        admitted = False
+
+        async def admit(_scope: Scope, _receive: Receive, _send: Send) -> None:
+            nonlocal admitted
+            admitted = True
+
+        async def discard(_message: Message) -> None:
+            return
+
+        check = TrustedHostMiddleware(admit, allowed_hosts=self._names, www_redirect=False)
+        await check(scope, receive, discard)
+        return admitted
 
 
 class _Bounded:

@@ -5,7 +5,9 @@ Ignored, such a filter would return what it was to leave out, and no one would n
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -49,6 +51,32 @@ def check_names(sent: Sequence[str], known: Iterable[str]) -> None:
         raise SettingsError(f"There is no parameter {', '.join(map(repr, shown))} here.", remedy)
     if twice := [name for name, count in Counter(sent).items() if count > 1]:
         raise SettingsError(f"The parameter {twice[0]} was sent more than once.", "Send it once.")
+
+
+def is_json(kind: str) -> bool:
+    """Return whether a body of this type is JSON."""
+    kind = kind.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def check_document(body: bytes) -> None:
+    """Refuse a document that names something twice: readers differ in which one they take.
+
+    What is no JSON at all, the framework refuses.
+
+    Raises:
+        SettingsError: A name occurs twice in one object.
+    """
+    with suppress(ValueError, RecursionError):
+        json.loads(body, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    names = Counter(name for name, _ in pairs)
+    if twice := [name for name, count in names.items() if count > 1]:
+        cause = f"The field {twice[0][:LONGEST_NAME]!r} was sent more than once."
+        raise SettingsError(cause, "Send it once.")
+    return dict(pairs)
 
 
 def names_of(dependant: Dependant) -> Iterator[str]:

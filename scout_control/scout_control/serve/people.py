@@ -112,12 +112,14 @@ def remove_person(access: SignedIn, person: Key, condition: Conditional) -> None
 @router.get("/tokens/", **offered("tokens.list"))
 def list_tokens(
     access: SignedIn,
-    person: Annotated[str | None, Query(max_length=TEXT, description="You by default.")] = None,
+    person: Annotated[str | None, Query(max_length=TEXT, description="You by default: me.")] = None,
     after: After = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> PageOf[Token]:
     """List tokens, the newest first; never the tokens themselves."""
-    return page_of(access.tokens.list(person=person, after=after, limit=limit))
+    return page_of(
+        access.tokens.list(person=access.identity.known_as(person), after=after, limit=limit)
+    )
 
 
 @router.post("/tokens/", status_code=201, **offered("tokens.create", changes=True))

@@ -21,7 +21,7 @@ from scout_control.rules.own_pages import SAFE_METHODS, is_from_here
 from scout_control.rules.sessions import is_form_token
 from scout_control.serve import cookies
 from scout_control.serve.hosting import own_origins
-from scout_control.serve.parameters import check_query
+from scout_control.serve.parameters import check_document, check_query, is_json
 
 BEARER = HTTPBearer(
     auto_error=False, description="A token, as scout tokens create --person ID makes."
@@ -36,13 +36,21 @@ def scout_of(request: Request) -> Scout:
     return scout
 
 
+async def _document(request: Request) -> bytes:
+    """Return the body of a request, if it is JSON; of a form, only the framework reads it."""
+    return await request.body() if is_json(request.headers.get("content-type", "")) else b""
+
+
 def _access(
-    request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+    request: Request,
+    sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
+    document: Annotated[bytes, Depends(_document)] = b"",
 ) -> Access:
     """Return the installation as the sender of a request may use it."""
     identity = _identity(request, sent)
     request.state.person = identity.person
     check_query(request)  # after the sign-in: who has none is told only that
+    check_document(document)
     return Access(scout_of(request), identity)
 
 
@@ -62,6 +70,18 @@ def _identity(request: Request, sent: HTTPAuthorizationCredentials | None) -> Id
         check_form(request, secret, request.headers.get(TOKEN_HEADER, ""))
     request.state.browser = secret
     return session.identity
+
+
+def check_sign_in(request: Request) -> None:
+    """Check that someone who is signed in sends a request that no endpoint answers.
+
+    Raises:
+        NotSignedInError: No one is.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    is_bearer = scheme.lower() == "bearer" and token
+    sent = HTTPAuthorizationCredentials(scheme=scheme, credentials=token) if is_bearer else None
+    _identity(request, sent)
 
 
 def check_form(request: Request, secret: str, sent: str) -> None:

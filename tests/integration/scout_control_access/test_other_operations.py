@@ -464,6 +464,8 @@ def test_a_credential_of_another_is_not_checked_in_ones_own_name(scout):
     ):
         assert outcome(call) == Decision.FORBIDDEN
     assert outcome(lambda: ben.credentials.named(anns.id)) == Decision.HIDDEN
+    foreign = outcome(lambda: dan.credentials.check_connectable(anns.source, project="none"))
+    assert foreign == Decision.HIDDEN
 
 
 def test_every_operation_of_access_is_called_by_a_test_of_this_folder():
@@ -484,4 +486,5 @@ def test_every_operation_of_access_is_called_by_a_test_of_this_folder():
         "credentials.complete_authorization",
     }
     helpers = {"people.me", "links.named", "credentials.named", "credentials.to_connect"}
+    helpers |= {"credentials.check_connectable"}
     assert set(names) - helpers <= set(TABLE)

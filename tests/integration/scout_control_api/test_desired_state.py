@@ -83,7 +83,7 @@ def test_an_account_is_tested_once_for_all_projects_and_not_stored_if_it_fails(i
     ]
     assert [each.is_repetition for each in result.failures] == [False, True]
     first, second = (each.message for each in result.failures)
-    assert first.startswith("toy rejected the credential of --project river.")
+    assert first.startswith("toy rejected the credential of the project river.")
     assert "1 other project with this account: lake." in first
     assert second.startswith("The same account failed the test for river. ")
     assert all("Nothing was stored." in each for each in (first, second))

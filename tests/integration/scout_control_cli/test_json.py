@@ -133,3 +133,17 @@ def test_a_reader_that_has_left_ends_a_command_quietly():
         said = process.stderr.read()
 
     assert (process.wait(), said) == (141, "")
+
+
+def test_a_link_to_sign_in_says_which_server_its_address_is_of(run):
+    run("people", "add", "linked")
+
+    here = run("sessions", "link", "linked")
+    there = run("sessions", "link", "linked", "--url", "https://scout.example.org/")
+
+    assert here.stdout.startswith("http://127.0.0.1:8765/sign-in/")
+    assert "on the default port. If yours is elsewhere, give its address: --url" in here.stderr
+    assert there.stdout.startswith("https://scout.example.org/sign-in/")
+    assert "default port" not in there.stderr
+    for each in (here, there):
+        assert "who presses its button first is signed in" in each.stderr

@@ -181,6 +181,11 @@ REJECTED = (
     ("DROP TABLE things", "Look at line 1, column 6. A query is a single SELECT that only reads."),
     ("SELECT * FROM pg_authid", "can be read. Name its tables without a schema"),
     ("SELECT nothing(1)", "You might need to add explicit type casts. Look at line 1, column 8."),
+    ("SELECT chr(0)", "Correct the statement"),
+    ("SELECT $1", "Correct the statement"),
+    (f"SELECT {', '.join(['1'] * 1700)}", "Correct the statement"),
+    ("SELECT repeat('x', 1000000000)", "build smaller values"),
+    ("SELECT (SELECT n FROM generate_series(1, 2) AS n)", "Correct the statement"),
 )
 
 

@@ -12,7 +12,10 @@ from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
+from scout_control.access.access import Access
+from scout_control.access.identity import Identity
 from scout_control.errors import ConflictError, NotFoundError
+from scout_control.rules.permissions import Scope
 from scout_control.runs.run_log import RunLogWriter
 from scout_control.store import lookups, run_logs
 from scout_control.store.locks import dataset_lock, try_locks
@@ -137,6 +140,26 @@ def written(installation):
     set_worker = f"UPDATE scout_control.runs SET worker = 'w' WHERE id = '{run_id}' RETURNING 1"
     installation.rows(dataset, set_worker)
     return SimpleNamespace(id=UUID(run_id), attempt=1, dataset=dataset)
+
+
+def test_who_has_no_shell_is_told_no_folder_or_process_of_the_server(installation, written):
+    scout, folder = installation.scout, installation.settings.project_root
+    scout.people.add("ann", roles=["operator"])
+    with RunLogWriter(scout.installation.store, written, "w") as log:
+        log.say("Attempt 1 on worker-3.example.org:4711:0a1b2c3d.")
+        log.say(f"cannot read {folder}/meltano.yml")
+    access = Access(scout, Identity(person="ann", scope=Scope.READ))
+    run = str(written.id)
+
+    at_the_shell = texts(installation, run)
+    listed = "\n".join(each.text for each in access.runs.logs(run))
+    followed = "\n".join(each.text for each in access.runs.follow(run).read().lines)
+
+    assert f"{folder}/meltano.yml" in at_the_shell
+    assert "worker-3.example.org:4711" in at_the_shell
+    for told in (listed, followed):
+        assert "cannot read meltano.yml" in told
+        assert not [each for each in (str(folder), "worker-3", "4711") if each in told]
 
 
 def test_a_long_log_keeps_its_beginning_and_its_end(installation, written):

@@ -105,6 +105,17 @@ def test_a_form_is_taken_from_our_own_pages_only(served, browse, path):
     assert len(scout.audit.list(limit=1000)) == before
 
 
+@pytest.mark.parametrize(
+    ("address", "method", "status"), [("/datasets/a/b/c/", "GET", 404), ("/projects/", "POST", 405)]
+)
+def test_an_address_that_no_page_has_is_told_in_words_of_the_page(browse, address, method, status):
+    answer = browse(address, method)
+
+    assert answer.status == status
+    assert b"Use the links and buttons of the page." in answer.body
+    assert b"openapi" not in answer.body
+
+
 NAMES = ("%2e%2e", "a%2Fb", "%F0%9F%90%98", "%27%3B--", "0" * 32, "x" * 500, "x" * 501, "%25", "*")
 
 
@@ -115,6 +126,7 @@ def test_a_page_of_what_does_not_exist_says_so(served, browse, name):
         answer = browse(fill(path, name))
         assert answer.status in {404, 422}, (path, answer.status)
         assert answer.headers["content-type"].startswith("text/html")
+        assert not re.search(rb"docs/|openapi", answer.body), path
         assert is_safe(answer)
     for path in filter(re.compile("{").search, FORMS):
         answer = browse(fill(path, name), "POST", {"csrf_token": token})

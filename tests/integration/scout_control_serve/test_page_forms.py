@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 
 import pytest
@@ -140,6 +141,66 @@ def test_a_project_is_changed_by_its_admins_alone(shared_installation, people, d
     assert other.status_code == 404
     assert (scout.links.list("river"), scout.members.list("river")) == before
     assert f'action="{PROJECT}{path}"' not in people["mia"].get(PROJECT).text
+
+
+def test_a_member_who_is_an_admin_elsewhere_gets_the_forms_of_a_member(shared_installation, people):
+    scout = shared_installation.scout
+    scout.projects.create("brook")
+    scout.members.add("brook", "mia", role="admin")
+    parts = {"host": "127.0.0.1", "port": 9, "user": "ann", "password": "canary"}
+    scout.connections.add("away", parts=parts, test=False)
+
+    assert "Choose another database" in people["ann"].get(PROJECT).text
+    assert "Choose another database" not in people["mia"].get(PROJECT).text
+    assert "Choose another database" in people["mia"].get("/projects/brook/").text
+
+
+FORM = re.compile(r'<form[^>]* action="([^"]+)"')
+
+
+@pytest.mark.parametrize("person", ["ann", "mia", "olga"])
+def test_who_signed_in_to_read_only_gets_no_form_that_changes_anything(
+    shared_installation, page, dataset, person
+):
+    browser, tokens = page.another(), shared_installation.scout.tokens
+    token = tokens.create(person, scope="read")
+    browser.sign_in(token.token)
+    row = f"/datasets/{dataset.id}/"
+
+    for place in ("/", "/projects/", PROJECT, "/account/", row, "/operator/", "/operator/setup/"):
+        shown = browser.get(place)
+        if shown.status_code == 200:
+            assert set(FORM.findall(shown.text)) == {"/sign-out/"}, place
+    assert browser.get(f"/connect/?source={dataset.source}").status_code == 403
+    tokens.revoke(token.id)
+
+
+def test_no_secret_is_asked_for_a_project_whose_account_one_may_not_connect(people, dataset):
+    source = f"/connect/?source={dataset.source}"
+
+    assert people["ann"].get(f"{source}&project=river").status_code == 200
+    assert people["mia"].get(source).status_code == 200
+    for person, project, status in (
+        ("mia", "river", 403),
+        ("nora", "river", 404),
+        ("ann", "none", 404),
+        ("olga", "river", 403),
+    ):
+        shown = people[person].get(f"{source}&project={project}")
+        assert (shown.status_code, 'type="password"' in shown.text) == (status, False)
+
+
+def test_who_only_manages_connections_is_told_where_that_is_done(shared_installation, page):
+    scout = shared_installation.scout
+    scout.people.add("con", roles=["manage_database_connections"])
+    browser = page.another()
+    browser.open_link(scout.sessions.link("con").path)
+
+    shown = browser.get("/").text
+
+    assert "/api/datasources/connections/" in shown
+    assert 'href="/api/docs/"' in shown
+    assert browser.get("/api/docs/").status_code == 200
 
 
 def test_events_are_told_by_names_and_continue_on_older_pages(monkeypatch, people, dataset):

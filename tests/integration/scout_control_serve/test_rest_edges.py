@@ -268,3 +268,104 @@ def test_who_manages_connections_learns_of_no_project(served):
     assert [each.status for each in answers] == [200, 200, 409, 409, 200, 200, 404, 404]
     for each in answers[:6]:
         assert b"secret-project" not in each.body
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("sources/", {"oauth_client_id": "x"}, "Did you mean client_id? The fields are: "),
+        ("projects/", {"nam": "x"}, "Did you mean name? The fields are: "),
+        ("datasets/none/share/", {"readers": ["x"]}, "The fields are: roles."),
+        ("datasets/none/sync/", {"xyz": 1}, "The fields are: full_refresh."),
+    ],
+)
+def test_an_unknown_field_is_named_with_those_that_there_are(ask, path, body, said):
+    answer = ask(f"{BASE}/{path}", "POST", json.dumps(body).encode())
+
+    error = answer.json()["error"]
+    assert (answer.status, problem(answer)) == (422, "VALIDATION_ERROR")
+    assert f"{next(iter(body))}: there is no such field" in error["message"]
+    assert error["remedy"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("query/", b'{"dataset": "x", "sql": "SELECT 1", "limit": true}', "limit"),
+        ("query/", b'{"dataset": "x", "sql": "SELECT 1", "limit": "10"}', "limit"),
+        ("datasets/none/sync/", b'{"full_refresh": "yes"}', "full_refresh"),
+        ("datasets/none/sync/", b'{"full_refresh": 1}', "full_refresh"),
+        ("projects/", b'{"id": "one", "id": "two"}', "id"),
+        ("sources/", b'{"name": "n", "config": {"a": 1, "a": 2}}', "a"),
+        (
+            "sources/",
+            b'{"name": "n", "source_type": "tap-toy", "base_url": "https://x.org/%0d%0a"}',
+            "base URL",
+        ),
+    ],
+)
+def test_a_value_is_of_the_type_of_its_field_and_sent_once(ask, path, body, field):
+    answer = ask(f"{BASE}/{path}", "POST", body)
+
+    assert (answer.status, problem(answer)) == (422, "VALIDATION_ERROR")
+    assert field in answer.json()["error"]["message"]
+
+
+def test_a_person_is_themselves_as_me_wherever_a_person_is_named(ask):
+    for noun in ("queries", "tokens"):
+        mine, named = (ask(f"{BASE}/{noun}/?person={each}") for each in ("me", OPERATOR))
+        assert (mine.status, mine.json()) == (200, named.json())
+
+
+def test_another_name_of_the_server_is_refused_with_a_document(ask):
+    for host in ("attack.example", "", "127.0.0.1.attack.example:8765", "["):
+        answer = ask(f"{BASE}/datasets/", host=host)
+        assert (answer.status, problem(answer)) == (400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize("path", ["nothing/", "datasets/x/nothing/", ""])
+def test_who_is_not_signed_in_learns_of_no_address(served, path):
+    app, bearer = served
+    found = [app.ask(f"{BASE}/{path}", authorization=each).status for each in ("", bearer)]
+    assert found == [401, 404]
+
+
+def test_a_method_is_refused_with_all_those_of_its_address(ask):
+    answer = ask(f"{BASE}/datasets/none/", "PUT", b"{}")
+    assert (answer.status, problem(answer)) == (405, "VALIDATION_ERROR")
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "PATCH", "DELETE"}
+
+
+@pytest.fixture(scope="module")
+def member(served):
+    """Sends as a plain member of a project that has a source of each mode."""
+    app, _ = served
+    scout = app.scout
+    scout.people.add("mia")
+    scout.members.add("river", "mia")
+    for name, mode in (("own", "user"), ("shared", "project")):
+        scout.sources.add(name, "tap-toy", config={"act": "x"})
+        scout.links.add("river", name, mode=mode)
+    bearer = f"Bearer {scout.tokens.create('mia').token}"
+
+    def send(path, method="GET", document=None, body=b""):
+        sent = body or (json.dumps(document).encode() if document is not None else b"")
+        return app.ask(f"{BASE}/{path}", method, sent, authorization=bearer)
+
+    return send
+
+
+def test_a_dataset_of_a_user_that_names_no_user_is_told_which_field_is_missing(member):
+    found = {
+        name: member("datasets/", "POST", {"project": "river", "source": name} | more)
+        for name, more in (("own", {}), ("shared", {"user": "mia"}))
+    }
+
+    assert [each.status for each in found.values()] == [422, 422]
+    assert found["own"].json()["error"]["remedy"].startswith("Give user: ")
+    assert found["shared"].json()["error"]["remedy"] == "Leave user out."
+    shared = member("datasets/", "POST", {"project": "river", "source": "shared"})
+    assert shared.status == 403
+    other = member("datasets/", "POST", {"project": "river", "source": "own", "user": "dan"})
+    assert other.status in {403, 404}
+    assert member("datasets/", "POST", {"project": "none", "source": "own"}).status == 404

@@ -95,12 +95,29 @@ def test_what_is_not_closed_shows_at_the_end():
         ("0A000", ONE_SELECT),
         ("25006", ONE_SELECT),
         ("55P03", "Try again in a minute"),
-        ("53200", "scout doctor"),
+        ("42P02", "Correct the statement. Look at line 1, column 8."),
+        ("08P01", "write values in place of parameters"),
+        ("54000", "Correct the statement: ask for less"),
+        ("54011", "Correct the statement: ask for less"),
+        ("21000", "Correct the statement."),
+        ("P0001", "Correct the statement."),
+        ("23514", "Correct the statement."),
+        ("53200", "Ask for less, or build smaller values. If it happens again"),
+        ("53400", "Ask for less"),
+        ("XX000", "Ask for less"),
+        ("53300", "Try again. If it happens again, look for the cause: scout doctor"),
+        ("57P03", "scout doctor"),
         (None, "scout doctor"),
     ],
 )
 def test_each_kind_of_error_has_its_own_advice(sqlstate, part):
     assert part in remedy(rejection("select f(1)", sqlstate, "f"))
+
+
+def test_a_hint_to_change_the_server_is_not_for_the_author_of_a_query():
+    hint = 'Increase the configuration parameter "max_stack_depth".'
+
+    assert "max_stack_depth" not in remedy(rejection("select f(1)", "54001", hint=hint))
 
 
 def test_a_dataset_is_quoted_in_commands():

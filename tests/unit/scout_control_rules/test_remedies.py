@@ -24,6 +24,7 @@ PACKAGE = Path(scout_control.__path__[0])
 WITH_A_SHELL = {"cli", "demo"}
 ONLY_AT_A_SHELL = {
     *("apply", "export", "init", "keys", "project", "quickstart", "sessions", "worker", "query"),
+    "tick",
 }
 """What no one without a shell does."""
 

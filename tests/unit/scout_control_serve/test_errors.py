@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from scout_control.rules.error_document import error_document
 from scout_control.serve import errors as responses
@@ -20,6 +21,9 @@ def subclasses(kind):
         yield from subclasses(each)
 
 
+NOWHERE = Request(
+    {"type": "http", "method": "GET", "path": "/mcp", "headers": [], "app": FastAPI()}
+)
 API = Request({"type": "http", "path": "/api/datasources/", "headers": []})
 KINDS = sorted(
     (each for each in subclasses(errors.ControlError) if each.__module__ == errors.__name__),
@@ -83,7 +87,7 @@ def test_an_invalid_request_names_the_place_and_not_the_value():
 
 @pytest.mark.parametrize("number", [400, 404, 405, 413, 415])
 def test_errors_of_the_framework_have_the_same_form(number):
-    response = responses._http_error(API, HTTPException(number, "canary"))
+    response = responses._http_error(NOWHERE, HTTPException(number, "canary"))
 
     assert response.status_code == number
     assert json.loads(response.body)["success"] is False

@@ -27,13 +27,23 @@ SOURCE = Path(scout_control.__file__).parent
         ("Load it: scout run river/hq.x. Then look.", "Load it: “Sync now” on the page of the "),
         ("Try scout runs cancel 12, or wait. See the log.", "Try “Cancel” on the page of the "),
         ("It is old; scout datasets drop x; then look", f"It is old; {RUNS_IT}; then look"),
+        (
+            "Look: scout connections update 'a;b' --url. Then go on.",
+            f"Look: {RUNS_IT}. Then go on.",
+        ),
+        (
+            """Do: scout datasets drop 'a. B'"'"'; c' --yes; then look""",
+            f"Do: {RUNS_IT}; then look",
+        ),
         ("See: scout people list", "See: the page Operator"),
+        ("See who may do what: docs/reference/permissions.md", "ask an admin of its project"),
         (NO_WORKER, RUNS_IT),
     ],
 )
 def test_a_command_becomes_a_place_of_the_page(text, words):
     assert words in for_people(text)
     assert "scout " not in for_people(text)
+    assert "docs/" not in for_people(text)
 
 
 def test_what_names_no_command_stays_as_it_is():

@@ -7,7 +7,6 @@ from starlette.responses import RedirectResponse, Response
 
 from scout_control.errors import ControlError, ForbiddenError
 from scout_control.rules.access_tokens import VALID
-from scout_control.rules.permissions import Scope
 from scout_control.serve import errors
 from scout_control.serve.page.rendering import page
 from scout_control.serve.page.visits import Visit, Visitor
@@ -79,7 +78,9 @@ def _page(
         sessions=access.sessions.list(),
         methods=METHODS,
         periods=PERIODS,
-        may_create=access.identity.scope is Scope.FULL,
+        may_create=visit.grants.may("tokens.create", user=visit.person),
+        may_revoke=visit.grants.may("tokens.revoke", user=visit.person),
+        may_end=visit.grants.may("sessions.end", user=visit.person),
         new_token=new_token,
         error=error,
     )

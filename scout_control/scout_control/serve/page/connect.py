@@ -67,6 +67,7 @@ async def save(request: Request, visit: Visitor, slow: Slowly) -> Response:
 def _form(
     request: Request, visit: Visit, source: str, project: str, error: ControlError | None = None
 ) -> Response:
+    visit.access.credentials.check_connectable(source, project=project or None)
     row = visit.access.sources.show(source)
     found = visit.access.credentials.source_type(row.name)
     kinds = [

@@ -10,11 +10,10 @@ from scout_control.rules.credential_kinds import OAUTH
 from scout_control.serve.page import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from scout_control.access.access import Access
     from scout_control.access.grants import Grants
-    from scout_control.api.views import Link
+    from scout_control.api.views import Link, Project
     from scout_control.meltano.project import SourceType
     from scout_control.serve.page.progress import Progress
     from scout_control.serve.page.visits import Visit
@@ -107,6 +106,7 @@ def load(visit: Visit) -> Overview:
     access, grants = visit.access, visit.grants
     status = access.status()
     data, credentials = status.synced_data, status.credentials
+    projects = access.projects.list(limit=MOST).items if visit.is_operator else ()
     links: dict[str, list[Link]] = {}
     for link in access.links.list(limit=MOST).items:
         links.setdefault(link.source, []).append(link)
@@ -123,7 +123,7 @@ def load(visit: Visit) -> Overview:
         ),
         accounts=tuple(_account(facts, each) for each in credentials),
         synced=tuple(of_dataset(grants, each, kinds.get(each["source"])) for each in data),
-        joinable=_joinable(access, grants) if visit.is_operator else (),
+        joinable=joinable(grants, projects),
         is_member=bool(grants.projects),
     )
 
@@ -164,9 +164,15 @@ def _is_oauth(source_type: SourceType | None, client_id: str | None) -> bool:
     return usable[:1] == [OAUTH]
 
 
-def _joinable(access: Access, grants: Grants) -> tuple[str, ...]:
-    found = [each.id for each in access.projects.list(limit=MOST).items]
-    return tuple(each for each in found if each not in grants.projects)
+def joinable(grants: Grants, projects: Iterable[Project]) -> tuple[str, ...]:
+    """Return the projects of which a person may make themselves a member."""
+    person = grants.viewer.person_id
+    return tuple(
+        each.id
+        for each in projects
+        if each.id not in grants.projects
+        and grants.may("members.add", project=each.id, user=person)
+    )
 
 
 @dataclass(frozen=True)

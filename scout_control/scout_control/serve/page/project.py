@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from scout_control.errors import ControlError, ForbiddenError
-from scout_control.serve.page import project_page
+from scout_control.serve.page import overview, project_page
 from scout_control.serve.page.project_page import News
 from scout_control.serve.page.rendering import page
 from scout_control.serve.page.visits import Visitor
@@ -25,7 +25,10 @@ def show_all(request: Request, visit: Visitor) -> Response:
     """Show the projects of the person."""
     projects = visit.access.projects.list(limit=MOST).items
     mine = {project: str(role) for project, role in visit.grants.projects.items()}
-    return page(request, "projects.html", visit=visit, projects=projects, mine=mine)
+    joinable = overview.joinable(visit.grants, projects)
+    return page(
+        request, "projects.html", visit=visit, projects=projects, mine=mine, joinable=joinable
+    )
 
 
 @router.get("/projects/{project}/")

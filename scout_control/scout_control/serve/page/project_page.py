@@ -97,7 +97,7 @@ def show(request: Request, visit: Visit, project: str, news: News | None = None)
         project=found,
         may=may,
         members=members,
-        sources=_sources(visit, found.id, links, len(members), is_admin=may["member"]),
+        sources=_sources(visit, found.id, links, len(members), is_admin=may["audit"]),
         rejected=news.rejected,
         linkable=linkable,
         connections=connections,
@@ -111,11 +111,17 @@ def show(request: Request, visit: Visit, project: str, news: News | None = None)
 
 
 def _may(visit: Visit, project: str) -> dict[str, bool]:
-    """Return what the person may change of a project."""
+    """Return what the person may change of a project: each operation on its very object.
+
+    No name is that of a method of dictionaries: a template would find the method instead.
+    """
     operations = (
         ("link", "links.add", None),
         ("member", "members.add", ""),
-        ("update", "projects.update", None),
+        ("role", "members.update", ""),
+        ("remove", "members.remove", ""),
+        ("leave", "members.remove", visit.person),
+        ("move", "projects.update", None),
         ("audit", "audit.list", None),
     )
     may = visit.grants.may
