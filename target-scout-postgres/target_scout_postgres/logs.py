@@ -123,7 +123,7 @@ def notice(message: str, *, is_of_attempt: bool = False) -> None:
 
     Args:
         message: The text.
-        is_of_attempt: It tells where this run ended, from which a next one goes on.
+        is_of_attempt: It tells where this run ended, from which a next one continues.
     """
     warning(message, {NOTICE: OF_ATTEMPT if is_of_attempt else True})
 

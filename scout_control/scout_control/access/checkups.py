@@ -1,7 +1,7 @@
 """What ``scout doctor`` finds, for those who have no shell: one round of checks at a time.
 
 A round opens connections to all servers and starts programs. So its findings are kept for a while,
-it has a limit of time, and whoever asks during a round gets the findings of the one before.
+it has a limit of time, and who asks during a round gets the findings of the one before.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KEPT_SECONDS = 15.0
 MOST_SECONDS = 20.0
-"""After which no further check begins; each of them has limits of its own."""
+"""After which no further check begins; each check has its own limits."""
 LONGEST_WAIT_SECONDS = 5.0
 """For a round that another request began, where there are no findings of an earlier one."""
 

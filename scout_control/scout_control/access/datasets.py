@@ -85,7 +85,7 @@ class Datasets:
 
         Raises:
             SettingsError: The project reads this source with each user's own credential, or with
-                its own, and that is not what was asked for.
+                its own, and that is not what was requested.
         """
         with self._auth.reading() as (session, viewer):
             seen = visibility.projects(viewer, "projects.show")

@@ -96,7 +96,7 @@ class People:
             )
             if is_another and people.has_anything(session, person):
                 raise ConflictError(
-                    f"{person} has data, memberships, tokens or sessions: whoever holds the new "
+                    f"{person} has data, memberships, tokens or sessions: who holds the new "
                     "account of the provider would be them.",
                     "Only at the shell of this installation can that be changed.",
                 )

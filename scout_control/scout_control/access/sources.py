@@ -223,7 +223,7 @@ class Credentials:
             return self._auth.scout.credentials.source_type(name)
 
     def check_connectable(self, source: str, *, project: str | None = None) -> None:
-        """Check that the person may connect an account, before they are asked for a secret.
+        """Check that the person may connect an account, before they type a secret.
 
         Raises:
             ForbiddenError: They may not, in a project that they see.

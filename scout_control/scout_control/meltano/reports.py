@@ -85,7 +85,7 @@ class Notice:
 
     text: str
     is_of_attempt: bool = False
-    """Whether it only tells where an attempt ended, from which the next one goes on."""
+    """Whether it only tells where an attempt ended, from which the next one continues."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_LENGTH = 255
 RESERVED = frozenset({".", "..", "me"})
-"""In addresses: browsers leave out the first two; the last is whoever asks."""
+"""In addresses: browsers leave out the first two; the last is the person who asks."""
 ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 WORD = re.compile(r"[^\W\d_]+")
 LOOKALIKES = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})

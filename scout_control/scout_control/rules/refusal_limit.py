@@ -26,7 +26,7 @@ class _Hour:
     left_out: int = 0
 
 
-class RefusalLimit:
+class RecordLimit:
     """Says which refusals to record, in bounded memory.
 
     Args:

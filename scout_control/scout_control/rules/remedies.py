@@ -81,7 +81,7 @@ OF_A_PERSON = "A person has to do that; you cannot."
 
 
 @dataclass
-class _Call:
+class _Command:
     """A command of a remedy, as it is written."""
 
     name: str
@@ -119,7 +119,7 @@ def _replaced(words: str, surface: Surface, done_by_a_person: list[str]) -> str:
     return f"scout {words}"
 
 
-def _same(call: _Call, surface: Surface) -> str:
+def _same(call: _Command, surface: Surface) -> str:
     """Return what does the same as a command on a surface; empty where nothing does."""
     if surface is Surface.REST:
         return _as_request(call) if call.does.rest else ""
@@ -128,20 +128,20 @@ def _same(call: _Call, surface: Surface) -> str:
     return call.does.page
 
 
-def _parse(words: str) -> _Call | None:
+def _parse(words: str) -> _Command | None:
     try:
         tokens = shlex.split(words)
     except ValueError:
         return None
     for length in (2, 1):
         if (name := " ".join(tokens[:length])) in TABLE:
-            call = _Call(name, TABLE[name])
+            call = _Command(name, TABLE[name])
             _read(call, tokens[length:])
             return call
     return None
 
 
-def _read(call: _Call, tokens: list[str]) -> None:
+def _read(call: _Command, tokens: list[str]) -> None:
     """Read the arguments and options of a command; the first word that is neither ends it."""
     names, left = list(call.does.arguments), iter(enumerate(tokens))
     for place, word in left:
@@ -157,7 +157,7 @@ def _read(call: _Call, tokens: list[str]) -> None:
             return
 
 
-def _as_request(call: _Call) -> str:
+def _as_request(call: _Command) -> str:
     """Return the request, with the fields that the options are, and what its ids stand for."""
     values, template = _shown(call), call.does.rest
     told = [
@@ -174,7 +174,7 @@ def _as_request(call: _Call) -> str:
     return request + (f" ({'; '.join(told)})" if told else "")
 
 
-def _fields(call: _Call) -> Iterator[str]:
+def _fields(call: _Command) -> Iterator[str]:
     for option, value in call.options:
         if option in SETTINGS:
             yield f"{call.does.settings}.{value.partition('=')[0]}"
@@ -187,7 +187,7 @@ def _fields(call: _Call) -> Iterator[str]:
             yield FIELDS[option]
 
 
-def _shown(call: _Call) -> dict[str, str]:
+def _shown(call: _Command) -> dict[str, str]:
     """Return the values of a command as text shows them, and ``owner``: of a project, or a user."""
     owner = next((f", project {v}" for o, v in call.options if o == "--project"), "")
     if call.name == "purge":

@@ -65,8 +65,14 @@ def finish(installation: Installation, run: Run, worker: str, result: RunResult)
 
 
 def _for_everyone(installation: Installation, result: RunResult) -> RunResult:
-    """Return a result whose errors say nothing of this machine: people without its shell see it."""
-    folders = installation.settings.server_folders
+    """Return a result whose errors do not name our folders: people without a shell see it.
+
+    That of Python stays: a command that installs a missing program needs it.
+    """
+    settings = installation.settings
+    folders = [
+        each for own in (settings.project_root, settings.home) for each in {own, own.resolve()}
+    ]
     if result.error is not None:
         hide_folders(result.error, folders)
     why = result.transform_error

@@ -31,7 +31,7 @@ from scout_control.errors import (
     OwnershipError,
 )
 from scout_control.rules.json_values import to_json_value, to_storable_text
-from scout_control.rules.refusal_limit import RefusalLimit
+from scout_control.rules.refusal_limit import RecordLimit
 from scout_control.store.models import AuditEvent, AuditLink, AuditValue
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ VALUES_TO_ERASE = sql("""
 """)
 _person: ContextVar[str | None] = ContextVar("person", default=None)
 """Who is signed in, in a process that acts for several people."""
-_refusals: WeakKeyDictionary[Store, RefusalLimit] = WeakKeyDictionary()
+_refusals: WeakKeyDictionary[Store, RecordLimit] = WeakKeyDictionary()
 REFUSALS = (OwnershipError, CredentialRefusedError, CredentialMissingError)
 
 
@@ -126,11 +126,11 @@ def recording_refusals(store: Store, kind: str, subject: object, **details: Any)
 
 
 def record_refusal(store: Store, kind: str, subject: object, /, **details: Any) -> None:
-    """Record that something was refused, in a transaction of its own.
+    """Record that something was refused, in its own transaction.
 
     Of many within an hour, one a minute is recorded, with how many were left out before it.
     """
-    left_out = _refusals.setdefault(store, RefusalLimit(time.monotonic)).admit(actor())
+    left_out = _refusals.setdefault(store, RecordLimit(time.monotonic)).admit(actor())
     if left_out is None:
         return
     if left_out:

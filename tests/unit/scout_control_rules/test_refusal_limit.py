@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from scout_control.rules import refusal_limit
-from scout_control.rules.refusal_limit import HOUR_SECONDS, IN_FULL, MINUTE_SECONDS, RefusalLimit
+from scout_control.rules.refusal_limit import HOUR_SECONDS, IN_FULL, MINUTE_SECONDS, RecordLimit
 
 
 class Time:
@@ -25,7 +25,7 @@ def clock():
 
 
 def test_the_first_ones_are_recorded_each_and_the_others_once_a_minute(clock):
-    limit = RefusalLimit(clock)
+    limit = RecordLimit(clock)
 
     assert [limit.admit("ann") for _ in range(IN_FULL + 5)] == [0] * IN_FULL + [None] * 5
     clock.now += MINUTE_SECONDS - 0.1
@@ -37,7 +37,7 @@ def test_the_first_ones_are_recorded_each_and_the_others_once_a_minute(clock):
 
 
 def test_what_one_person_does_leaves_nothing_of_another_out(clock):
-    limit = RefusalLimit(clock)
+    limit = RecordLimit(clock)
     for _ in range(100):
         limit.admit("ann")
 
@@ -45,7 +45,7 @@ def test_what_one_person_does_leaves_nothing_of_another_out(clock):
 
 
 def test_after_an_hour_they_are_recorded_each_again_and_none_is_forgotten(clock):
-    limit = RefusalLimit(clock)
+    limit = RecordLimit(clock)
     for _ in range(IN_FULL + 7):
         limit.admit("ann")
     clock.now = HOUR_SECONDS
@@ -54,7 +54,7 @@ def test_after_an_hour_they_are_recorded_each_again_and_none_is_forgotten(clock)
 
 
 def test_a_day_of_attempts_is_a_bounded_number_of_events(clock):
-    limit, recorded = RefusalLimit(clock), 0
+    limit, recorded = RecordLimit(clock), 0
     for second in range(24 * 3600):
         clock.now = float(second)
         recorded += limit.admit("ann") is not None
@@ -64,7 +64,7 @@ def test_a_day_of_attempts_is_a_bounded_number_of_events(clock):
 
 def test_memory_is_bounded_and_who_came_last_is_remembered(clock, monkeypatch):
     monkeypatch.setattr(refusal_limit, "MOST_KEYS", 3)
-    limit = RefusalLimit(clock)
+    limit = RecordLimit(clock)
     for _ in range(IN_FULL):
         limit.admit("ann")
     for other in ("ben", "cara", "dan", "ann", "eve"):
@@ -76,7 +76,7 @@ def test_memory_is_bounded_and_who_came_last_is_remembered(clock, monkeypatch):
 
 
 def test_many_threads_record_no_more(clock):
-    limit, admitted = RefusalLimit(clock), []
+    limit, admitted = RecordLimit(clock), []
     threads = [
         threading.Thread(target=lambda: admitted.append(limit.admit("ann"))) for _ in range(40)
     ]
