@@ -324,7 +324,7 @@ def test_where_an_attempt_ended_is_no_warning_of_a_run_that_goes_on():
 
     assert finish.run_columns(a_run(), paused)["result"]["warnings"] == lasting
     assert finish._findings(a_run(), replace(paused, error=None))["warnings"] == lasting
-    ended = replace(paused, error=RunFailedError("The source is gone.", "Look."))
+    ended = replace(paused, error=RunFailedError("The source does not exist.", "Look."))
     assert finish.run_columns(a_run(), ended)["result"]["warnings"] == both
 
 

@@ -28,8 +28,8 @@ SOURCE = Path(scout_control.__file__).parent
         ("Try scout runs cancel 12, or wait. See the log.", "Try “Cancel” on the page of the "),
         ("It is old; scout datasets drop x; then look", f"It is old; {RUNS_IT}; then look"),
         (
-            "Look: scout connections update 'a;b' --url. Then go on.",
-            f"Look: {RUNS_IT}. Then go on.",
+            "Look: scout connections update 'a;b' --url. Then wait.",
+            f"Look: {RUNS_IT}. Then wait.",
         ),
         (
             """Do: scout datasets drop 'a. B'"'"'; c' --yes; then look""",
