@@ -464,7 +464,7 @@ def test_a_credential_is_shown_without_its_secret(scout, run):
     assert run("credentials", "show", "hq", *owner) == shown
     assert run(*remove, "--yes")["success"]
     assert run("credentials", "list") == []
-    assert "No account is connected" in run(*remove, code=77)
+    assert "No account of the project river is connected" in run(*remove, code=77)
 
 
 def test_an_unlinked_source_with_data_is_named_and_one_without_is_in_nobodys_way(scout, run, link):
