@@ -24,6 +24,7 @@ ONLY_HERE = {
     "changing",
     "grants",
     "may",
+    "credentials.check_connectable",
     "credentials.named",
     "credentials.to_connect",
     "links.named",
