@@ -12,7 +12,6 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
@@ -193,9 +192,8 @@ def ended_error(seconds: float, timeout_seconds: float, *, is_session: bool) -> 
 def _fetch(
     connection: psycopg.Connection[Any], statement: bytes, max_rows: int, max_bytes: int
 ) -> QueryResult:
-    with connection.cursor(
-        binary=True
-    ) as cursor:  # the extended protocol accepts a single statement only
+    # The extended protocol, which binary results need, accepts a single statement only.
+    with connection.cursor(binary=True) as cursor:
         cursor.execute(query_limits.columns_query(statement))
         described = cursor.description or []
         columns = [column.name for column in described]
@@ -271,10 +269,7 @@ def _connect(
                 installation.server_url_of(dataset), dataset.schema_name, settings
             )
     except psycopg.errors.UndefinedObject:
-        raise SettingsError(
-            f"{lookups.path(dataset)} has no reader role.",
-            f"Load it: scout run {quote(lookups.path(dataset))}",
-        ) from None
+        raise use.no_role_error(dataset) from None
     except psycopg.OperationalError as error:  # it does not answer, or has no connection left
         raise ServerUnavailableError.of_postgres(error, error.sqlstate) from None
     except psycopg.Error as error:

@@ -12,7 +12,6 @@ import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -20,12 +19,11 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from scout_control.datasets import alias_schema, provision, role_retirement, use
-from scout_control.errors import SettingsError
 from scout_control.installation import secret_context
 from scout_control.rules.naming import login_role, reader_role
 from scout_control.rules.reader_urls import ReaderLogin, options_for_readers
 from scout_control.rules.session_settings import READER
-from scout_control.store import datasets, lookups, postgres
+from scout_control.store import datasets, postgres
 from scout_control.store.locks import GRANTS_LOCK, exclusive
 
 if TYPE_CHECKING:
@@ -64,10 +62,7 @@ def server_errors(dataset: Dataset) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.UndefinedObject:
-        raise SettingsError(
-            f"{lookups.path(dataset)} has no reader role.",
-            f"Load it: scout run {quote(lookups.path(dataset))}",
-        ) from None
+        raise use.no_role_error(dataset) from None
     except psycopg.Error as error:
         raise postgres.statement_error(
             "Postgres could not make the reader's login", error, "See: scout doctor"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from scout_control.errors import ConflictError
+from scout_control.errors import ConflictError, SettingsError
 from scout_control.rules.statuses import DatasetStatus
 from scout_control.store import audit, datasets, lookups
 from scout_control.store.models import Dataset, ProjectSource
@@ -61,6 +61,12 @@ def lock(session: Session, name: str) -> Dataset:
     if dataset is None:  # removed since
         return lookups.dataset(session, name)
     return dataset
+
+
+def no_role_error(dataset: Dataset) -> SettingsError:
+    """Return the error for a dataset that was never loaded, so that no role reads it."""
+    path = lookups.path(dataset)
+    return SettingsError(f"{path} has no reader role.", f"Load it: scout run {quote(path)}")
 
 
 def _no_data_error(dataset: Dataset) -> ConflictError:

@@ -36,8 +36,8 @@ WITH_FALLBACK: tuple[tuple[str, type[Loader]], ...] = (
     ("jsonb", BoundedJsonLoader),
 )
 """Those of which it has most values."""
-# NotImplementedError: in a style that the session does not have.
-NOT_LOADED = (*(psycopg.DataError, OverflowError, NotImplementedError, RecursionError, ValueError),)
+# psycopg raises NotImplementedError for a DateStyle other than that of the session.
+NOT_LOADED = (psycopg.DataError, OverflowError, NotImplementedError, RecursionError, ValueError)
 
 
 class ExactTextLoader(Loader):

@@ -65,13 +65,18 @@ class Settings:
         return None if self.database_url else self.home / "encryption.keys"
 
     @property
+    def own_folders(self) -> tuple[Path, ...]:
+        """Return the folders of the installation, as they are set and where links lead."""
+        own = (self.project_root, self.home)
+        return (*own, *(each.resolve() for each in own))
+
+    @property
     def server_folders(self) -> tuple[Path, ...]:
         """Return the folders of this machine that errors may name to those who have its shell."""
-        own = (self.project_root, self.home)
         # Not gettempdir(), which writes a file: on a full disk, errors must be written, too.
         temporary = tempfile.tempdir or os.environ.get("TMPDIR", "/")
         machine = (sys.prefix, temporary, os.environ.get("HOME", "/"))
-        return (*own, *(each.resolve() for each in own), *map(Path, machine))
+        return (*self.own_folders, *map(Path, machine))
 
     def make_home(self) -> Path:
         """Return ``SCOUT_HOME``, created with mode 0700 if it does not exist.

@@ -110,22 +110,22 @@ def by_surface(text: str, surface: Surface) -> str:
 
 
 def _replaced(words: str, surface: Surface, done_by_a_person: list[str]) -> str:
-    call = _parse(words)
-    if call is not None and (same := _same(call, surface)):
-        return " ".join([same, *call.rest])
+    command = _parse(words)
+    if command is not None and (same := _same(command, surface)):
+        return " ".join([same, *command.rest])
     done_by_a_person.append(words)
-    if call is not None and surface is Surface.AGENTS and call.does.page:
-        return " ".join([call.does.page, *call.rest])
+    if command is not None and surface is Surface.AGENTS and command.does.page:
+        return " ".join([command.does.page, *command.rest])
     return f"scout {words}"
 
 
-def _same(call: _Command, surface: Surface) -> str:
+def _same(command: _Command, surface: Surface) -> str:
     """Return what does the same as a command on a surface; empty where nothing does."""
     if surface is Surface.REST:
-        return _as_request(call) if call.does.rest else ""
+        return _as_request(command) if command.does.rest else ""
     if surface is Surface.AGENTS:
-        return _filled(call.does.agents, _shown(call))
-    return call.does.page
+        return _filled(command.does.agents, _shown(command))
+    return command.does.page
 
 
 def _parse(words: str) -> _Command | None:
@@ -135,64 +135,64 @@ def _parse(words: str) -> _Command | None:
         return None
     for length in (2, 1):
         if (name := " ".join(tokens[:length])) in TABLE:
-            call = _Command(name, TABLE[name])
-            _read(call, tokens[length:])
-            return call
+            command = _Command(name, TABLE[name])
+            _read(command, tokens[length:])
+            return command
     return None
 
 
-def _read(call: _Command, tokens: list[str]) -> None:
+def _read(command: _Command, tokens: list[str]) -> None:
     """Read the arguments and options of a command; the first word that is neither ends it."""
-    names, left = list(call.does.arguments), iter(enumerate(tokens))
+    names, left = list(command.does.arguments), iter(enumerate(tokens))
     for place, word in left:
         if word.startswith("-"):
             value = "" if word in FLAGS else next(left, (0, ""))[1]
-            call.options.append((word, value))
-            call.does = TABLE.get(f"{call.name} {word}", call.does)
-            call.values |= {word.lstrip("-"): value}
+            command.options.append((word, value))
+            command.does = TABLE.get(f"{command.name} {word}", command.does)
+            command.values |= {word.lstrip("-"): value}
         elif names:
-            call.values[names.pop(0)] = word
+            command.values[names.pop(0)] = word
         elif word != "or":  # an alternative option follows
-            call.rest = [] if call.name == "datasets share" else tokens[place:]
+            command.rest = [] if command.name == "datasets share" else tokens[place:]
             return
 
 
-def _as_request(call: _Command) -> str:
+def _as_request(command: _Command) -> str:
     """Return the request, with the fields that the options are, and what its ids stand for."""
-    values, template = _shown(call), call.does.rest
+    values, template = _shown(command), command.does.rest
     told = [
         f"{{{name}}} is {_filled(what, values)}"
         for name, what in IDS.items()
-        if f"{{{name}}}/" in template and "/" in call.values.get(name, "/")
+        if f"{{{name}}}/" in template and "/" in command.values.get(name, "/")
     ]
-    in_path = {n: quote(v, safe="") for n, v in call.values.items() if "/" not in v}
+    in_path = {n: quote(v, safe="") for n, v in command.values.items() if "/" not in v}
     method, _, rest = template.partition(" ")
     path, marker, more = rest.partition(" ")
     request = f"{method} {BASE}{_filled(path, in_path)}{marker}{_filled(more, values)}"
-    if fields := ", ".join(dict.fromkeys(_fields(call))):
+    if fields := ", ".join(dict.fromkeys(_fields(command))):
         request += f"{', ' if ' with ' in request else ' with '}{fields}"
     return request + (f" ({'; '.join(told)})" if told else "")
 
 
-def _fields(call: _Command) -> Iterator[str]:
-    for option, value in call.options:
+def _fields(command: _Command) -> Iterator[str]:
+    for option, value in command.options:
         if option in SETTINGS:
-            yield f"{call.does.settings}.{value.partition('=')[0]}"
+            yield f"{command.does.settings}.{value.partition('=')[0]}"
         elif option == "--stream":
             yield "sync_config.streams"
         elif option == "--unset":
-            is_column = call.name.startswith("people")
-            yield f"{value} null" if is_column else f"{call.does.settings}.{value} null"
+            is_column = command.name.startswith("people")
+            yield f"{value} null" if is_column else f"{command.does.settings}.{value} null"
         elif option in FIELDS:
             yield FIELDS[option]
 
 
-def _shown(call: _Command) -> dict[str, str]:
+def _shown(command: _Command) -> dict[str, str]:
     """Return the values of a command as text shows them, and ``owner``: of a project, or a user."""
-    owner = next((f", project {v}" for o, v in call.options if o == "--project"), "")
-    if call.name == "purge":
-        owner += next((f", user {v}" for o, v in call.options if o == "--user"), "")
-    quoted = {name: shlex.quote(value) for name, value in call.values.items()}
+    owner = next((f", project {v}" for o, v in command.options if o == "--project"), "")
+    if command.name == "purge":
+        owner += next((f", user {v}" for o, v in command.options if o == "--user"), "")
+    quoted = {name: shlex.quote(value) for name, value in command.values.items()}
     return {**quoted, "owner": owner}
 
 

@@ -69,10 +69,7 @@ def _for_everyone(installation: Installation, result: RunResult) -> RunResult:
 
     That of Python stays: a command that installs a missing program needs it.
     """
-    settings = installation.settings
-    folders = [
-        each for own in (settings.project_root, settings.home) for each in {own, own.resolve()}
-    ]
+    folders = installation.settings.own_folders
     if result.error is not None:
         hide_folders(result.error, folders)
     why = result.transform_error

@@ -38,8 +38,8 @@ ONCE = (
     b"sec-fetch-site",
 )
 """Headers that decide who asks, and for what."""
-USED_UP = "/sign-in/"
-"""Addresses that a GET uses up, which a look at the headers must not do."""
+WITHOUT_HEAD = "/sign-in/"
+"""Addresses that only people open: what looks at their headers gets no answer."""
 HEADERS = (*protection.HEADERS, (b"content-security-policy", protection.PROGRAM_POLICY))
 """Of what is refused here, before the rest of the application sees it."""
 
@@ -55,8 +55,8 @@ class HttpRules:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_used_up = scope["path"].startswith(USED_UP)
-        if scope["method"] == "HEAD" and not is_used_up:  # as GET; the server sends no body for it
+        has_head = not scope["path"].startswith(WITHOUT_HEAD)
+        if scope["method"] == "HEAD" and has_head:  # as GET; the server sends no body for it
             scope = {**scope, "method": "GET"}
         headers = dict(scope["headers"])
         reply = _Reply(send, scope["method"], headers.get(b"if-none-match", b"").decode("latin-1"))
